@@ -1,0 +1,402 @@
+"""The journal: one writer thread, group commit, readers beside it.
+
+`keep` is the only way in for instruments' bytes, and its `durable` callback the only licence to acknowledge
+them. Whatever waits while a commit is under way shares the next one: a message alone has its own commit, a
+flood shares them. When the disk is full or failing nothing is acknowledged and nothing is dropped: the same
+group is tried again until it goes through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import queue
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, TypeVar
+
+import structlog
+
+from gateway.journal.redelivery import Redelivered
+from gateway.journal.schema import BROKEN, FILE, connect, migrate
+from gateway.journal.transaction import Cursor, Keep, RawMessage, Row, Transaction, read_cursor, read_message
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+GROUP = 2000  # most operations one commit may share
+PRESSED = 8 << 20  # bytes waiting for a commit above which instruments are held back
+# SQLite's primary result codes that speak of the disk and not of the statement.
+DISK = frozenset(
+    {
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_NOMEM,
+    }
+)
+RESERVE = 16 << 20  # bytes set aside so that a full disk can still record its own alarm
+
+
+class JournalError(Exception):
+    """The journal cannot be opened; the message says what to do."""
+
+
+class Bell:
+    """Rings when a position moves on; whoever waits below it wakes."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self._event = asyncio.Event()
+
+    def ring(self, at: int) -> None:
+        if at > self.at:
+            self.at = at
+            self._event.set()
+            self._event = asyncio.Event()
+
+    async def beyond(self, seq: int) -> None:
+        """Return when there is something after `seq`."""
+        while self.at <= seq:
+            await self._event.wait()
+
+
+class _Job:
+    """A function to run in the writer's transaction, and where its answer goes."""
+
+    __slots__ = ("answer", "error", "fn", "future")
+
+    def __init__(self, fn: Callable[[Transaction], object], future: asyncio.Future[object]) -> None:
+        self.fn, self.future = fn, future
+        self.answer: object = None
+        self.error: Exception | None = None
+
+
+class Journal:
+    """Open with `await Journal.open(data_dir)`; used from one event loop; `await close()` commits what waits."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self.path = data_dir / FILE
+        self.trouble = ""  # why nothing can be committed now; "" when all is well
+        self.commits = 0
+        self.commit_seconds = 0.0
+        self._dir = data_dir
+        self._loop = asyncio.get_running_loop()
+        self._queue: queue.SimpleQueue[Keep | _Job | None] = queue.SimpleQueue()
+        self._waiting = 0  # bytes kept but not yet committed; touched on the loop only
+        self._held: list[Callable[[], None]] = []
+        self._stop = threading.Event()
+        self._lock: IO[str] | None = None
+        self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
+        self._readers = ThreadPoolExecutor(2, "journal-reader")
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._redelivered = Redelivered()
+        self.raws = Bell(0)
+        self.observations = Bell(0)
+
+    @classmethod
+    async def open(cls, data_dir: Path) -> Journal:
+        """Errors: JournalError (in use, damaged, of a newer version, or the folder cannot be written)."""
+        journal = cls(data_dir)
+        try:
+            await asyncio.to_thread(journal._prepare)
+        except (OSError, sqlite3.Error) as error:
+            journal._release()
+            raise JournalError(f"{journal.path}: {error}. Check the folder's owner and the disk.") from error
+        raws, observations = await journal.read(lambda db: (_last(db, "raw"), _last(db, "observation")))
+        journal.raws.ring(raws)
+        journal.observations.ring(observations)
+        journal._thread.start()
+        return journal
+
+    # ---- writing
+
+    def keep(self, item: Keep) -> None:
+        """Make raw bytes durable; `item.durable(id)` follows on the loop. Returns at once."""
+        self._waiting += len(item.data) + 200
+        self._queue.put(item)
+
+    @property
+    def pressed(self) -> bool:
+        """True while so much waits for the disk that instruments should be held back."""
+        return self._waiting > PRESSED
+
+    def when_relieved(self, call: Callable[[], None]) -> None:
+        """Call once on the loop when `pressed` has passed."""
+        self._held.append(call)
+
+    async def write(self, fn: Callable[[Transaction], T]) -> T:
+        """Run `fn` in the next group's transaction; its answer after the commit. `fn` may run more than once
+        (a failed commit is tried again), so it must have no effect outside the transaction."""
+        future: asyncio.Future[object] = self._loop.create_future()
+        self._queue.put(_Job(fn, future))
+        return await future  # type: ignore[return-value]
+
+    # ---- reading
+
+    async def read(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `fn` with a read-only connection in a reader thread. Keep it short: a long reader grows the WAL."""
+        return await self._loop.run_in_executor(self._readers, self._with_connection, fn)
+
+    async def rows(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """(seq, JSON body) of the observations after `after`, oldest first."""
+        return await self.read(
+            lambda db: db.execute(
+                "SELECT seq, body FROM observation WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
+            ).fetchall()
+        )
+
+    async def cursor(self, name: str) -> Cursor | None:
+        return await self.read(lambda db: read_cursor(db, name))
+
+    async def message(self, raw: int) -> RawMessage | None:
+        return await self.read(lambda db: read_message(db, raw))
+
+    def refresh(self) -> None:
+        """Notice what another process (a command on the same journal) has written."""
+        task = asyncio.ensure_future(self.read(lambda db: (_last(db, "raw"), _last(db, "observation"))))
+        task.add_done_callback(self._ring)
+
+    def _ring(self, task: asyncio.Future[tuple[int, int]]) -> None:
+        if not task.cancelled() and task.exception() is None:
+            raws, observations = task.result()
+            self.raws.ring(raws)
+            self.observations.ring(observations)
+
+    async def close(self) -> None:
+        """Commit what waits (unless the disk refuses) and close."""
+        self._stop.set()
+        self._queue.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._readers.shutdown(wait=True)
+        self._release()
+
+    # ---- the writer thread
+
+    def _prepare(self) -> None:
+        self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = (self._dir / "lock").open("a+")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.seek(0)
+            pid = self._lock.read().strip() or "unknown"
+            raise JournalError(
+                f"{self._dir} is in use by another assaygate (process {pid}). Stop it, or give this one its own "
+                "gateway.data_dir."
+            ) from None
+        self._lock.truncate(0)
+        self._lock.write(str(os.getpid()))
+        self._lock.flush()
+        fresh = not self.path.exists()
+        db = connect(self.path)
+        try:
+            self.path.chmod(0o600)
+            migrate(db)
+            if not fresh and (self._dir / "running").exists():
+                (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+                if verdict != "ok":
+                    raise JournalError(f"{self.path} is damaged ({verdict}). Keep a copy of the folder before anything.")
+            _close_unfinished(db)
+        finally:
+            db.close()
+        (self._dir / "running").touch()
+        self._reserve()
+
+    def _work(self) -> None:
+        db: sqlite3.Connection | None = connect(self.path)
+        waiting: list[Keep | _Job] = []
+        stopping = False
+        while not (stopping and not waiting):
+            if not stopping:
+                stopping = self._gather(waiting)
+            if not waiting:
+                if db and not stopping:
+                    _tidy(db)
+                continue
+            full = self._full()
+            group = [item for item in waiting if not full or isinstance(item, _Job)]
+            try:
+                if db is None:
+                    db = connect(self.path)
+                self._commit(db, group)
+                self.trouble = self.trouble if full else ""
+                waiting = [item for item in waiting if full and isinstance(item, Keep)]
+            except sqlite3.Error as error:
+                db = self._fail(db, error)
+                if self._stop.is_set():
+                    break
+            if waiting:
+                self._stop.wait(0.5)
+        if db:
+            with contextlib.suppress(sqlite3.Error):
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            db.close()
+
+    def _gather(self, waiting: list[Keep | _Job]) -> bool:
+        """Add what has come in; waits only where nothing is waiting yet. True when the journal closes."""
+        if not waiting:
+            try:
+                item = self._queue.get(timeout=2.0)
+            except queue.Empty:
+                return False
+            if item is None:
+                return True
+            waiting.append(item)
+        while len(waiting) < GROUP:
+            try:
+                item = self._queue.get_nowait()
+            except queue.Empty:
+                return False
+            if item is None:
+                return True
+            waiting.append(item)
+        return False
+
+    def _commit(self, db: sqlite3.Connection, group: list[Keep | _Job]) -> None:
+        started = time.perf_counter()
+        transaction = Transaction(db)
+        ids: list[tuple[Keep, int]] = []
+        threads = [(item.thread, item.thread.id) for item in group if isinstance(item, Keep) and item.thread]
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            for item in group:
+                if isinstance(item, Keep):
+                    ids.append((item, transaction.keep(item, lambda k: self._redelivered.find(db, k))))
+                else:
+                    self._run(db, transaction, item)
+            raws, observations = _last(db, "raw"), _last(db, "observation")
+            db.execute("COMMIT")
+        except sqlite3.Error:
+            for thread, former in reversed(threads):
+                thread.id = former
+            raise
+        self.commits += 1
+        self.commit_seconds += time.perf_counter() - started
+        jobs = [item for item in group if isinstance(item, _Job)]
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is waiting any more
+            self._loop.call_soon_threadsafe(self._committed, ids, jobs, raws, observations)
+
+    def _run(self, db: sqlite3.Connection, transaction: Transaction, job: _Job) -> None:
+        """Run one job so that its own mistake undoes only itself."""
+        db.execute("SAVEPOINT job")
+        try:
+            job.answer, job.error = job.fn(transaction), None
+        except Exception as error:  # noqa: BLE001 - handed to whoever awaits the job
+            if isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF in DISK:
+                raise
+            db.execute("ROLLBACK TO job")
+            job.error = error
+        db.execute("RELEASE job")
+
+    def _committed(self, ids: list[tuple[Keep, int]], jobs: list[_Job], raws: int, observations: int) -> None:
+        for item, row_id in ids:
+            self._waiting -= len(item.data) + 200
+            item.durable(row_id)
+        for job in jobs:
+            if job.future.done():
+                continue
+            if job.error is not None:
+                job.future.set_exception(job.error)
+            else:
+                job.future.set_result(job.answer)
+        self.raws.ring(raws)
+        self.observations.ring(observations)
+        if self._held and self._waiting < PRESSED // 2:
+            held, self._held = self._held, []
+            for call in held:
+                call()
+
+    # ---- trouble
+
+    def _fail(self, db: sqlite3.Connection | None, error: sqlite3.Error) -> sqlite3.Connection | None:
+        """A commit did not go through: say so, and start from a fresh connection (after a failed flush the old
+        one's pages cannot be trusted to be on the disk)."""
+        if not self.trouble:
+            log.error("journal cannot commit", error=str(error), path=str(self.path))
+        self.trouble = str(error)
+        self._redelivered = Redelivered()
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            with contextlib.suppress(OSError):
+                (self._dir / "reserve").unlink(missing_ok=True)
+        if db:
+            with contextlib.suppress(sqlite3.Error):
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+            db.close()
+        return None
+
+    def _full(self) -> bool:
+        """True while the reserve is spent: then only our own records are written, and no instrument's bytes."""
+        if (self._dir / "reserve").exists():
+            return False
+        return not self._reserve()
+
+    def _reserve(self) -> bool:
+        path = self._dir / "reserve"
+        try:
+            if path.exists():
+                return True
+            if shutil.disk_usage(self._dir).free < 2 * RESERVE:
+                return False
+            with path.open("wb") as file:
+                os.posix_fallocate(file.fileno(), 0, RESERVE)
+        except OSError:
+            path.unlink(missing_ok=True)
+            return False
+        return True
+
+    # ---- connections
+
+    def _with_connection(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None:
+            db = self._local.db = connect(self.path, read_only=True)
+            self._connections.append(db)
+        return fn(db)
+
+    def _release(self) -> None:
+        for db in self._connections:
+            db.close()
+        self._connections.clear()
+        if self._lock:
+            if self._thread.ident:
+                (self._dir / "running").unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
+
+
+def _last(db: sqlite3.Connection, table: str) -> int:
+    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name=?", (table,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _close_unfinished(db: sqlite3.Connection) -> None:
+    """Messages that were under way when the last process ended: what was acknowledged of them gets decoded."""
+    db.execute("BEGIN IMMEDIATE")
+    for message, device, channel in db.execute("SELECT message, device, channel FROM unfinished").fetchall():
+        db.execute(
+            "INSERT INTO raw (message, state, device, channel, received, packet, codec, data)"
+            " SELECT ?, ?, ?, ?, max(received), 0, 0, x'' FROM raw WHERE id=?1 OR message=?1",
+            (message, BROKEN, device, channel),
+        )
+    db.execute("DELETE FROM unfinished")
+    db.execute("COMMIT")
+
+
+def _tidy(db: sqlite3.Connection) -> None:
+    """Nothing to do for a while: give the write-ahead log's space back."""
+    with contextlib.suppress(sqlite3.Error):
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
