@@ -79,7 +79,8 @@ class Draft:
     age: float | None = None  # seconds before it was received, where the instrument says that instead of a time
     identity: tuple[str, ...] | None = None
     """What makes this result itself whichever message carries it: its specimen, test, own time and value,
-    say. None: the bytes of the message up to and including this result (`extent`) identify it."""
+    say. None: the bytes of the message up to and including this result (`extent`) identify it. (): nothing does,
+    every arrival counts ("Online" from a device whose readings carry times)."""
     extent: int | None = None  # how many bytes of the message it took to say this; None: all of them
     quality: Quality = Quality.GOOD
     quality_reason: str | None = None

@@ -8,6 +8,8 @@ from typing import Final
 PLAIN: Final = 0
 DEFLATED: Final = 1  # raw deflate with DICTIONARY: changing that means a new codec number
 
+SHORT: Final = 200  # bytes; below, compressing costs more than the row it saves
+
 # Most telling last (deflate prefers what is near).
 DICTIONARY: Final = (
     b'"linkquality":"battery":100,"voltage":{"Time":"20","DS18B20":{"Id":"0000","Temperature":-,"TempUnit":"C"}}'
@@ -22,7 +24,7 @@ DICTIONARY: Final = (
 
 def squeeze(data: bytes) -> tuple[int, bytes]:
     """(codec, bytes to store): compressed where that is shorter."""
-    if len(data) < 48:
+    if len(data) < SHORT:
         return PLAIN, data
     # A small window and memory level: setting up the default ones costs more than compressing does.
     press = zlib.compressobj(1, zlib.DEFLATED, -11, 4, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)

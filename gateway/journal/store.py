@@ -19,14 +19,15 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, TypeVar, cast
 
 import structlog
 
 from gateway.journal.redelivery import Redelivered
 from gateway.journal.schema import BROKEN, FILE, connect, migrate
-from gateway.journal.transaction import Cursor, Keep, RawMessage, Row, Transaction, read_cursor, read_message
+from gateway.journal.transaction import Cursor, Keep, RawMessage, Transaction, read_cursor, read_message
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -208,7 +209,9 @@ class Journal:
             if not fresh and (self._dir / "running").exists():
                 (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
                 if verdict != "ok":
-                    raise JournalError(f"{self.path} is damaged ({verdict}). Keep a copy of the folder before anything.")
+                    raise JournalError(
+                        f"{self.path} is damaged ({verdict}). Keep a copy of the folder before anything."
+                    )
             _close_unfinished(db)
         finally:
             db.close()
@@ -272,11 +275,16 @@ class Journal:
         threads = [(item.thread, item.thread.id) for item in group if isinstance(item, Keep) and item.thread]
         db.execute("BEGIN IMMEDIATE")
         try:
-            for item in group:
-                if isinstance(item, Keep):
-                    ids.append((item, transaction.keep(item, lambda k: self._redelivered.find(db, k))))
-                else:
-                    self._run(db, transaction, item)
+            for plain, items in groupby(group, lambda item: isinstance(item, Keep) and item.plain):
+                if plain:
+                    keeps = cast(list[Keep], list(items))
+                    ids += zip(keeps, transaction.keep_plain(keeps), strict=True)
+                    continue
+                for item in items:
+                    if isinstance(item, Keep):
+                        ids.append((item, transaction.keep(item, lambda k: self._redelivered.find(db, k))))
+                    else:
+                        self._run(db, transaction, item)
             raws, observations = _last(db, "raw"), _last(db, "observation")
             db.execute("COMMIT")
         except sqlite3.Error:
@@ -294,7 +302,7 @@ class Journal:
         db.execute("SAVEPOINT job")
         try:
             job.answer, job.error = job.fn(transaction), None
-        except Exception as error:  # noqa: BLE001 - handed to whoever awaits the job
+        except Exception as error:
             if isinstance(error, sqlite3.Error) and error.sqlite_errorcode & 0xFF in DISK:
                 raise
             db.execute("ROLLBACK TO job")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from gateway.journal import audit
-from gateway.journal.schema import PART, REFUSED
+from gateway.journal.schema import LAST, PART, REFUSED
 from gateway.journal.squeeze import restore, squeeze
+
+ROWS = 128  # rows a statement
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +40,11 @@ class Keep:
     packet: int = 0
     again: bool = False  # the broker says it has sent this packet before
     key: str = ""  # a file's identity: taken once
+
+    @property
+    def plain(self) -> bool:
+        """True for a whole message that can be nothing but new."""
+        return self.state == LAST and self.thread is None and not self.again and not self.key
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,20 @@ class Transaction:
             self.quarantine(row_id, item.device, item.reason, item.detail)
         return row_id
 
+    def keep_plain(self, items: Sequence[Keep]) -> range:
+        """Store messages that need no look-up (`Keep.plain`); their ids. Many rows a statement: the interpreter's
+        lock is given up once a statement, and under load getting it back is what costs."""
+        columns = "message, state, device, channel, received, packet, codec, data"
+        for start in range(0, len(items), ROWS):
+            part = items[start : start + ROWS]
+            values: list[object] = []
+            for item in part:
+                values += (LAST, item.device, item.channel, item.received, item.packet, *squeeze(item.data))
+            marks = ",".join(["(NULL,?,?,?,?,?,?,?)"] * len(part))
+            self.db.execute(f"INSERT INTO raw ({columns}) VALUES {marks}", values)  # noqa: S608 - marks only
+        (last,) = self.db.execute("SELECT last_insert_rowid()").fetchone()
+        return range(last - len(items) + 1, last + 1)
+
     def _thread(self, item: Keep, thread: Thread, row_id: int) -> None:
         if item.state == PART:
             if thread.id is None:
@@ -120,9 +141,7 @@ class Transaction:
 
     def resolve(self, raw: int) -> None:
         """The message has been understood after all."""
-        self.db.execute(
-            "UPDATE quarantine SET resolved=? WHERE raw=? AND resolved IS NULL", (time.time_ns(), raw)
-        )
+        self.db.execute("UPDATE quarantine SET resolved=? WHERE raw=? AND resolved IS NULL", (time.time_ns(), raw))
 
     def advance(self, name: str, seq: int, state: Mapping[str, Any] | None = None) -> None:
         """Move a reader's cursor; `state` None leaves what it remembers."""
@@ -171,7 +190,13 @@ class RawMessage:
     data: bytes
     state: int
     retained: bool
+    topic: bool = False  # the channel is an MQTT topic
     frames: tuple[int, ...] = ()  # length of each frame's bytes, where there are several
+
+    @property
+    def channel_key(self) -> str:
+        """What of the channel belongs to the message: a topic does, a peer's port or a file's name does not."""
+        return self.channel if self.topic else ""
 
 
 def read_message(db: sqlite3.Connection, first: int) -> RawMessage | None:
@@ -185,4 +210,4 @@ def read_message(db: sqlite3.Connection, first: int) -> RawMessage | None:
     parts = [restore(row[4], row[3]) for row in rows]
     head, last = rows[0], rows[-1]
     frames = tuple(len(part) for part in parts) if len(parts) > 1 else ()
-    return RawMessage(first, head[0], head[1], last[2], b"".join(parts), last[5], head[6] < 0, frames)
+    return RawMessage(first, head[0], head[1], last[2], b"".join(parts), last[5], head[6] < 0, head[6] != 0, frames)

@@ -30,6 +30,7 @@ class Chunk:
     retained: bool = False  # MQTT: the broker's last value, not a new measurement
     packet: int = 0  # MQTT packet identifier of a QoS 1 delivery; 0: none
     again: bool = False  # MQTT DUP: the broker has sent this packet before
+    key: str = ""  # a file: its identity; the journal takes each once
     epoch: int = 0  # counts the MQTT connections since start: packet identifiers belong to one
 
 

@@ -1,0 +1,55 @@
+# Everything lives in .venv; a fresh clone needs Python >= 3.11 and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip --disable-pip-version-check --quiet
+SYSTEM := mosquitto victoria-metrics influxdb chromium socat
+
+.PHONY: setup demo test check bench lock clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "assaygate needs Python 3.11 or newer; give one with make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+	$(PIP) install --require-hashes -r requirements-dev.lock
+	touch $@
+
+# Simulated instruments and a live page; Ctrl-C stops it.
+demo: setup
+	$(BIN)/assaygate demo
+
+# Debian packages that tests run against; where they may not be installed, the tests that need them say so.
+$(VENV)/.ready-system:
+	@sh .ci/system-packages $(SYSTEM)
+	@mkdir -p $(VENV) && touch $@
+
+# The crash and load tests share the machine with nothing else, so they come by themselves.
+test: $(VENV)/.ready-dev $(VENV)/.ready-system
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/test_readme.py
+
+bench: $(VENV)/.ready-dev $(VENV)/.ready-system
+	$(BIN)/python -m tests.bench $(ARGS)
+
+# Versions and hashes only: no registry's address goes into a lock.
+COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
+	--no-emit-find-links --no-emit-trusted-host --no-header --extra build --extra demo --extra notify
+lock: $(VENV)/.ready
+	$(PIP) install pip-tools
+	$(COMPILE) --upgrade --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) demo-data build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,240 @@
+"""Cepheid GeneXpert: a call and a number side by side in R4, and rows of cycle thresholds below each result.
+
+R3 is `^^^test code^assay name^version^analyte^complementary name` (panels put the code into component 2). A row
+without a complementary name is a result; one with it (`Ct`, `EndPt`, `Delta Ct`, ...) belongs to the result
+above and has its time, operator and cartridge. The key of the device's `tests` map is R3 exactly as sent, for
+example `^^^HIV-1_VL 2 2^Xpert_HIV-1 Viral Load^2^^`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from drivers.genexpert.options import GeneXpertOptions
+from drivers.kit.astm import Transfer
+from drivers.kit.declare import Driver, Evidence, Message, Variant
+from drivers.kit.exchange import Exchange, Speaker
+from drivers.kit.observation import Comparator, Draft, Interpretation, Json, Kind, Quality
+from drivers.kit.records import Delimiters, Parts, Record, write
+from drivers.kit.results import Reader, finished, remarks_alone, whole_records
+from drivers.kit.unframed import Unframed
+
+DELIMITERS = Delimiters("|", "@", "^", "\\")
+NOTHING_KNOWN = write([("H", ""), ("L", "1", "I")], DELIMITERS).encode()
+
+_NO_RESULT = frozenset({"ERROR", "NO RESULT", "ERREUR", "PAS DE RÉSULTAT", "AUCUN RÉSULTAT"})
+_INVALID = frozenset({"INVALID", "INVALIDE", "NON VALIDE"})
+_TIMES = ("R13", "R12")
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "en": {"detected": "DETECTED", "not-detected": "NOT DETECTED", "invalid": "INVALID", "error": "ERROR"},
+    "fr": {"detected": "DÉTECTÉ", "not-detected": "NON DÉTECTÉ", "invalid": "INVALIDE", "error": "ERREUR"},
+}
+
+
+def host(options: GeneXpertOptions) -> Exchange:
+    """The gateway's side."""
+    if options.framing == "none":
+        return Unframed()
+    return Transfer(
+        "host",
+        frame_size=options.frame_size,
+        split=options.split,
+        answer=NOTHING_KNOWN if options.host_query == "answer" else None,
+        max_frame=options.max_frame,
+    )
+
+
+def decode(message: Message, options: GeneXpertOptions) -> Iterator[Draft]:
+    """One draft a row, complementary rows included. DecodeError where the records cannot be read."""
+    records, doubtful = whole_records(message, options.encoding)
+    told = _drafts(records, options)
+    yield from finished((*told, *remarks_alone(records)), message, records[-1], doubtful)
+
+
+def _drafts(records: list[Record], options: GeneXpertOptions) -> Iterator[tuple[Record, Draft]]:
+    main: Record | None = None  # the latest result row: rows below it say only what differs
+    for record in records:
+        if record.letter != "R":
+            continue
+        if not record.component(3, 8) or main is None or main.parent is not record.parent:
+            main = record
+        yield record, _draft(record, main, options)
+
+
+def _draft(record: Record, main: Record, options: GeneXpertOptions) -> Draft:
+    reader, above = Reader(record), Reader(main)
+    value, call, comparator = _value(record)
+    reader.used("R4")
+    when, source = reader.time(_TIMES)
+    if when is None:
+        when, source = above.time(_TIMES)
+    if when is None:
+        when, source = reader.time(("H14",))
+    status, quality, why = reader.status()
+    specimen, _ = reader.first(options.specimen)
+    patient, _ = reader.first(options.patient)
+    unit, _ = reader.first(["R5"])
+    operator = reader.first(["R11"])[0] or above.peek("R11") or None
+    reader.used("R7")
+    flags = tuple(record.repeats(7))
+    cartridge = main.components(14)  # system, instrument, module, cartridge serial, reagent lot, its expiry
+    run, lot, expiry = (part or None for part in [*cartridge, *("",) * 6][3:6])
+    test = record.raw(3).strip() or reader.peek("O5") or "result"
+    reader.used("R3")
+    attributes = reader.attributes(options.demographics)
+    if main is not record:
+        attributes["result"] = main.raw(3).strip()
+    if source:
+        attributes["time_source"] = source
+    if call == Interpretation.INVALID:
+        error = _error(main)
+        attributes |= error
+        if quality is Quality.GOOD and (value or "").upper() in _NO_RESULT:
+            quality, why = Quality.BAD, f"{value} {error.get('error_code', '')}".strip()
+    if value is None and quality is Quality.GOOD:
+        quality, why = Quality.UNCERTAIN, "the result has no value"
+    identity = None
+    if specimen and when and source != "H14":
+        identity = (specimen, test, when, record.text(4), unit or "", "\\".join(flags), record.text(9), main.text(14))
+    return Draft(
+        kind=Kind.QC if any(mark.fits(record) for mark in options.qc) else Kind.RESULT,
+        test=test,
+        quantity=_quantity(record, main),
+        value=value,
+        unit=unit,
+        comparator=comparator,
+        interpretation=call,
+        flags=flags,
+        status=status,
+        specimen=specimen,
+        patient=patient,
+        operator=operator,
+        lot=lot,
+        lot_expiry=expiry,
+        run=run,
+        device_time=when,
+        identity=identity,
+        extent=record.end,
+        quality=quality,
+        quality_reason=why,
+        attributes=attributes,
+    )
+
+
+def _value(record: Record) -> tuple[str | None, str | None, Comparator | None]:
+    """R4 is `call^number`, either alone or both. A number is never made up where only a call was sent."""
+    pieces = record.components(4)
+    call = pieces[0] if pieces else ""
+    number = pieces[1] if len(pieces) > 1 else ""
+    if call.upper() in _NO_RESULT | _INVALID:
+        return call, Interpretation.INVALID, None
+    if not number:
+        return call or None, None, None
+    flag: Comparator | None = next((mark for mark in ("<", ">") if mark in record.repeats(7)), None)
+    return number, call or None, flag if number[0].isdigit() else None
+
+
+def _quantity(record: Record, main: Record) -> str | None:
+    """A name of our own: the test's code, analyte and complementary name."""
+    code = record.component(3, 4) or record.component(3, 2) or main.component(3, 4) or main.component(3, 2)
+    name = "-".join(part for part in (code, record.component(3, 7), record.component(3, 8)) if part)
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or None
+
+
+def _error(record: Record) -> dict[str, Json]:
+    """The error a C record tells: `Error^code^what^detail^time`."""
+    for comment in record.comments:
+        parts = [*comment.components(4), "", "", "", ""]
+        if comment.letter == "C" and parts[0].upper() in ("ERROR", "ERREUR") and parts[1]:
+            return {"error_code": parts[1], "error": ": ".join(part for part in parts[2:4] if part)}
+    return {}
+
+
+def instrument(options: GeneXpertOptions) -> Speaker:
+    """A simulated GeneXpert's side."""
+    return Transfer("instrument", frame_size=options.frame_size, split=options.split)
+
+
+def encode(drawn: Mapping[str, Any], options: GeneXpertOptions) -> bytes:
+    """One message. `drawn`: `time` (aware), `results` (test, value, interpretation, unit, ...), and specimen,
+    patient, operator, lot, lot_expiry, run, error_code where there are any."""
+    when = drawn["time"].strftime("%Y%m%d%H%M%S")
+    told = {
+        name: str(drawn.get(name) or "") for name in ("specimen", "patient", "operator", "lot", "lot_expiry", "run")
+    }
+    cartridge = ("GeneXpert-SIM", "SIM-1", "1", told["run"], told["lot"], told["lot_expiry"])
+    control = "Q" if drawn.get("kind") == "qc" else ""
+    results = list(drawn.get("results", ()))
+    first = _test(results[0]) if results else ""
+    code = next((part for part in first.split("^") if part), "")
+    sender = ("Simulated", "GeneXpert", "6.2")
+    rows: list[list[Parts | list[Parts]]] = [
+        ["H", "", f"SIM-{when}", "", sender, "", "", "", "", "", "", "P", "1394-97", when],
+        ["P", "1", "", told["patient"]],
+        ["O", "1", told["specimen"], "", ("", "", "", code), "R", when, *[""] * 4, control, *[""] * 3, "ORH"]
+        + [""] * 9
+        + ["F"],
+    ]
+    for count, result in enumerate(results, start=1):
+        sent = tuple(_test(result).split("^"))
+        row: list[Parts | list[Parts]] = ["R", str(count), sent, _sent(result, options)]
+        if len(sent) < 8 or not sent[7]:
+            flags: list[Parts] = list(result.get("flags") or ())
+            row += [str(result.get("unit") or ""), "", flags, "", _status(result), "", told["operator"], when, when]
+            row.append(cartridge)
+        rows.append(row)
+        if error := result.get("error_code"):
+            rows.append(["C", "1", "I", ("Error", str(error), "Operation terminated"), "N"])
+    return write([*rows, ["L", "1", "N"]], DELIMITERS).encode(options.encoding or "utf-8", "replace")
+
+
+def _test(result: Mapping[str, Any]) -> str:
+    return str(result.get("test") or f"^^^{result['quantity']}^^^^")
+
+
+def _status(result: Mapping[str, Any]) -> str:
+    return {"preliminary": "P", "corrected": "C", "cancelled": "X"}.get(str(result.get("status")), "F")
+
+
+def _sent(result: Mapping[str, Any], options: GeneXpertOptions) -> tuple[str, str]:
+    call, value = result.get("interpretation"), result.get("value")
+    word = "" if call is None else _WORDS[options.language].get(str(call), str(call).upper())
+    if isinstance(value, str) and call is None and not value[:1].isdigit():
+        return _WORDS[options.language].get(value, value), ""
+    number = "" if value is None else str(value)
+    return word, number.replace(".", ",") if options.language == "fr" else number
+
+
+DRIVER = Driver(
+    name="genexpert",
+    maker="Cepheid",
+    summary="GeneXpert systems (Dx, Xpert Check, Infinity) sending results over ASTM, in English or French.",
+    links=("tcp-listen", "serial", "tcp", "file"),
+    options=GeneXpertOptions,
+    quantities=(),
+    host=host,
+    decode=decode,
+    instrument=instrument,
+    encode=encode,
+    variants=(
+        Variant(
+            name="fr",
+            models=("GeneXpert, French software",),
+            options={"language": "fr"},
+            evidence=Evidence.RECORDING,
+            note='Numbers come with a decimal comma: set `decimal = ","` on the device.',
+        ),
+    ),
+    evidence=Evidence.RECORDING,
+    sources=("CLSI LIS01-A2", "CLSI LIS02-A2", "recordings of GeneXpert software 6.2 and 6.5"),
+    example="""\
+[[devices]]
+id = "genexpert-1"
+driver = "genexpert"
+link = { type = "tcp-listen", host = "0.0.0.0", port = 5002 }
+timezone = "Africa/Kinshasa"
+tests."^^^HIV-1_VL 2 2^Xpert_HIV-1 Viral Load^2^^" = { quantity = "hiv-1-viral-load", unit = "{copies}/mL" }
+""",
+)

@@ -1,0 +1,91 @@
+"""Qualitative results: the words instruments use, and what they mean.
+
+A text is read as whole words, the longest known phrase first, so that "not detected" is never taken for
+"detected". A text with two different calls in it has no meaning here: nobody guesses which one counts.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
+
+from drivers.kit.observation import Interpretation as I  # noqa: E741, N817 - a table reads better with a short name
+
+PHRASES: Final[Mapping[I, tuple[str, ...]]] = MappingProxyType(
+    {
+        I.POSITIVE: ("positive", "pos", "positif", "positive(+)", "阳性", "弱阳性", "مثبت", "weak positive",
+                     "presumptive positive", "presumed positive", "faiblement positif"),
+        I.NEGATIVE: ("negative", "neg", "négatif", "negatif", "négative", "阴性", "منفی", "منفي", "not positive",
+                     "presumptive negative", "pas positif"),
+        I.DETECTED: ("detected", "target detected", "détecté", "détectée", "detecte", "检出", "已检出",
+                     "present", "présent"),
+        I.NOT_DETECTED: ("not detected", "target not detected", "undetected", "none detected", "no target detected",
+                         "non détecté", "non détectée", "non detecte", "non detecté", "indétecté", "pas détecté",
+                         "未检出", "absent", "not present", "notdetected", "not-detected", "tnd"),
+        I.REACTIVE: ("reactive", "réactif", "réactive", "有反应", "反应性"),
+        I.NON_REACTIVE: ("non reactive", "nonreactive", "not reactive", "non-reactive", "non réactif",
+                         "non réactive", "无反应", "非反应性"),
+        I.RESISTANT: ("resistant", "résistant", "耐药"),
+        I.SUSCEPTIBLE: ("susceptible", "sensitive", "sensible", "敏感"),
+        I.INDETERMINATE: ("indeterminate", "indéterminé", "indetermine", "equivocal", "équivoque", "inconclusive",
+                          "borderline", "gray zone", "grey zone", "grayzone", "greyzone", "uncertain",
+                          "不确定", "可疑", "غیر واضح", "مشکوک"),
+        I.INVALID: ("invalid", "invalide", "error", "erreur", "no result", "aucun résultat", "pas de résultat",
+                    "failed", "failure", "aborted", "无效", "错误", "غلط", "غیر معتبر", "ناقص"),
+        I.NORMAL: ("normal", "正常", "نارمل"),
+        I.ABNORMAL: ("abnormal", "anormal", "异常", "غیر معمولی"),
+    }
+)  # fmt: skip
+
+NEGATIONS: Final = frozenset({"not", "non", "no", "pas", "without", "never", "un", "未", "非", "نہیں"})
+_CJK = re.compile(r"[\u3400-\u9fff]")
+_TOKEN = re.compile(r"[^\W_]+|[\u3400-\u9fff]", re.UNICODE)
+MOST_CHARACTERS: Final = 400  # a longer text is a report, not a call
+
+
+def _plain(text: str) -> str:
+    """Lower case, one form for each letter, dashes and brackets as spaces."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return " ".join(_TOKEN.findall(folded))
+
+
+@lru_cache(maxsize=1)
+def _known() -> Mapping[str, I]:
+    return {_plain(phrase): meaning for meaning, phrases in PHRASES.items() for phrase in phrases}
+
+
+@lru_cache(maxsize=1)
+def _longest() -> int:
+    return max(len(phrase.split()) for phrase in _known())
+
+
+@lru_cache(maxsize=4096)
+def interpret(text: str) -> I | None:
+    """What a call means; None where it is not known, or says two different things."""
+    if len(text) > MOST_CHARACTERS:
+        return None
+    known, words = _known(), _plain(text).split()
+    whole = known.get(" ".join(words))
+    if whole is not None:
+        return whole
+    if _CJK.search(text):
+        return None  # no spaces to find words by: only a whole phrase counts
+    found: set[I] = set()
+    at = 0
+    while at < len(words):
+        for length in range(min(_longest(), len(words) - at), 0, -1):
+            meaning = known.get(" ".join(words[at : at + length]))
+            if meaning is None:
+                continue
+            if at and words[at - 1] in NEGATIONS:
+                return None  # a negation the table does not know
+            found.add(meaning)
+            at += length
+            break
+        else:
+            at += 1
+    return found.pop() if len(found) == 1 else None

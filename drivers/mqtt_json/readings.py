@@ -1,0 +1,235 @@
+"""From values in a payload to drafts: what is null, not finite or a probe's error number is no measurement."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from drivers.kit.observation import NOTHING, Draft, Json, Kind, Quality, Value
+from drivers.kit.payload import MISSING, finite, leaves, slug, tidy
+from drivers.mqtt_json.options import MqttJsonOptions, ReadingOption
+
+MOST_ATTRIBUTES = 32
+PROBE = "ds18"  # a name that says DS18B20 or its like
+TIMES = {"time", "timestamp", "ts", "datetime", "date", "last_seen"}
+
+UNITS = {
+    "temperature": "Cel",
+    "device-temperature": "Cel",
+    "local-temperature": "Cel",
+    "soil-temperature": "Cel",
+    "dew-point": "Cel",
+    "humidity": "%",
+    "soil-moisture": "%",
+    "pressure": "hPa",
+    "battery": "%",
+    "illuminance": "lx",
+    "illuminance-lux": "lx",
+    "co2": "[ppm]",
+    "pm25": "ug/m3",
+    "pm10": "ug/m3",
+    "power": "W",
+    "current": "A",
+    "energy": "kW.h",
+}
+"""What sensors mean by these names when nothing says otherwise."""
+
+SPELT = {
+    "_c": "Cel",
+    "_celsius": "Cel",
+    "_f": "[degF]",
+    "_fahrenheit": "[degF]",
+    "_k": "K",
+    "_pct": "%",
+    "_percent": "%",
+    "_hpa": "hPa",
+    "_kpa": "kPa",
+    "_mbar": "mbar",
+    "_mv": "mV",
+    "_v": "V",
+    "_ma": "mA",
+    "_ppm": "[ppm]",
+    "_ppb": "[ppb]",
+    "_lux": "lx",
+}
+"""Units at the end of a key that leave no doubt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What a whole payload says about all its readings."""
+
+    time: str | None = None  # as sent
+    key: str | None = None  # the message's own number
+    attributes: Mapping[str, Json] = field(default_factory=lambda: NOTHING)
+
+
+def observe(
+    test: str, quantity: str, value: Json, unit: str | None = None, *, kind: Kind = Kind.READING, **more: Any
+) -> Draft:
+    """A draft of one scalar as sent."""
+    quality, why = Quality.GOOD, None
+    if value is None:
+        quality, why = Quality.BAD, "sent as null"
+    elif not finite(value):
+        quality, why, value = Quality.BAD, f"sent as {value}", None
+    elif isinstance(value, str) and value.strip().casefold() in ("nan", "inf", "-inf", "infinity", "n/a", "null", ""):
+        quality, why, value = Quality.BAD, f"sent as {value.strip()!r}", None
+    scalar: Value = value if not isinstance(value, dict | list) else None
+    return Draft(
+        kind=kind, test=test, quantity=quantity, value=scalar, unit=unit, quality=quality, quality_reason=why, **more
+    )
+
+
+def faulty(value: Json, faults: Sequence[float]) -> str | None:
+    """Why a number is no measurement."""
+    number = as_number(value)
+    if number is not None and any(math.isclose(number, fault, abs_tol=0.05) for fault in faults):
+        return f"{value} is what the sensor sends when it has measured nothing"
+    return None
+
+
+def as_number(value: Json) -> float | None:
+    """The number in a scalar; None where there is none. True and False are no numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def scaled(value: Json, scale: float) -> float | None:
+    """The product in decimal arithmetic: 215 by 0.1 is 21.5, not 21.500000000000004."""
+    if as_number(value) is None:
+        return None
+    try:
+        product = float(Decimal(str(value).strip()) * Decimal(str(scale)))
+    except (InvalidOperation, OverflowError):
+        return None
+    return product if math.isfinite(product) else None
+
+
+def declared(payload: Json, levels: Sequence[str], options: MqttJsonOptions) -> Iterator[Draft]:
+    """The readings the configuration names; those the payload does not hold are left out."""
+    used = {reading.path.name for reading in options.readings}
+    told = {
+        place: tidy(value)
+        for place, value in leaves(payload)
+        if place and place not in used and not _within(place, used)
+    }
+    attributes = dict(list(told.items())[:MOST_ATTRIBUTES])
+    for reading in options.readings:
+        if reading.topic is not None and not matches(reading.topic, levels):
+            continue
+        value = reading.path.find(payload)
+        if value is not MISSING and not isinstance(value, dict | list):
+            yield _declared(reading, value, payload, levels, options, attributes)
+
+
+def _within(place: str, used: set[str]) -> bool:
+    return any(place.startswith((f"{name}.", f"{name}[")) for name in used if name)
+
+
+def _declared(
+    reading: ReadingOption,
+    value: Json,
+    payload: Json,
+    levels: Sequence[str],
+    options: MqttJsonOptions,
+    attributes: Mapping[str, Json],
+) -> Draft:
+    test = reading.path.name or (levels[-1] if levels else "$")
+    quantity = spelled(reading.quantity, levels)
+    told = dict(attributes)
+    faults = reading.faults
+    if faults is None:
+        faults = options.probe_faults if PROBE in f"{test} {quantity}".casefold() else ()
+    why = faulty(value, faults)
+    if reading.scale is not None:
+        told["as_sent"] = tidy(value)
+        product = scaled(value, reading.scale)
+        value = product if product is not None else value
+    unit = reading.unit
+    if reading.unit_path is not None and isinstance(said := reading.unit_path.find(payload), str):
+        unit = said
+    call = reading.interpretation.find(payload) if reading.interpretation else None
+    more = {name: text(at.find(payload)) for name, at in options.fields.items()}
+    draft = observe(
+        test,
+        quantity,
+        value,
+        unit,
+        kind=reading.kind,
+        code=reading.code,
+        interpretation=text(call),
+        attributes=told,
+        **more,
+    )
+    return bad(draft, why) if why else draft
+
+
+def bad(draft: Draft, why: str) -> Draft:
+    """The same draft, not to be believed."""
+    return replace(draft, quality=Quality.BAD, quality_reason=why)
+
+
+def text(value: Any) -> str | None:
+    """A scalar as text; None where there is nothing."""
+    if value is MISSING or value is None or isinstance(value, dict | list) or value == "":
+        return None
+    return str(value)[:500]
+
+
+def spelled(quantity: str, levels: Sequence[str]) -> str:
+    """The quantity with the topic's levels in place of "{3}" and "{-1}"."""
+    if "{" not in quantity:
+        return quantity
+    for place in range(1, len(levels) + 1):
+        quantity = quantity.replace(f"{{{place}}}", levels[place - 1])
+        quantity = quantity.replace(f"{{-{place}}}", levels[-place])
+    return slug(quantity)
+
+
+def matches(pattern: str, levels: Sequence[str]) -> bool:
+    """True where the MQTT filter `pattern` takes the topic."""
+    wanted = pattern.split("/")
+    for place, level in enumerate(wanted):
+        if level == "#":
+            return True
+        if place >= len(levels) or level not in ("+", levels[place]):
+            return False
+    return len(wanted) == len(levels)
+
+
+def discovered(payload: Json, levels: Sequence[str], options: MqttJsonOptions) -> Iterator[Draft]:
+    """Every scalar of a payload nobody declared."""
+    for place, value in leaves(payload):
+        if place.rpartition(".")[2].casefold() in TIMES:
+            continue
+        test = place or (levels[-1] if levels else "value")
+        yield named(test, value, options)
+
+
+def named(test: str, value: Json, options: MqttJsonOptions) -> Draft:
+    """A reading whose name is all that is known of it."""
+    quantity = slug(test)
+    key = test.rpartition(".")[2].casefold()
+    unit = next((unit for ending, unit in SPELT.items() if key.endswith(ending)), None)
+    draft = observe(test, quantity, value, unit)
+    if draft.quality is not Quality.GOOD or as_number(value) is None:
+        return draft
+    if PROBE in test.casefold() and (why := faulty(value, options.probe_faults)):
+        return bad(draft, why)
+    if unit is None and (assumed := UNITS.get(slug(key))):
+        return _assumed(draft, assumed)
+    return draft
+
+
+def _assumed(draft: Draft, unit: str) -> Draft:
+    reason = f"{unit} is assumed from the name: declare it in `readings`"
+    return replace(draft, unit=unit, quality=Quality.UNCERTAIN, quality_reason=reason)

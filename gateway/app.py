@@ -1,0 +1,267 @@
+"""The composition root: a configuration becomes parts in one TaskGroup. No `if` about instruments."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+import drivers
+from gateway import control, systemd
+from gateway.config import Config, ConfigError, Device, load
+from gateway.decode import CURSOR, Decoder, Reading
+from gateway.journal import retention
+from gateway.journal.schema import REFUSED
+from gateway.journal.store import Journal, JournalError
+from gateway.journal.transaction import Keep
+from gateway.links.build import Links
+from gateway.links.link import Chunk
+from gateway.logs import configure
+from gateway.readings import reading
+from gateway.session import Session
+from gateway.supervise import Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.alarms.engine import AlarmEngine
+    from gateway.sinks.state import Sink
+
+log = structlog.get_logger()
+
+DRAIN = 2.0  # seconds at a stop for what has been acknowledged to be decoded and delivered
+TIDY_EVERY = 60.0
+LOOK_EVERY = 1.0  # notice what commands have written to the journal
+
+
+class App:
+    """A running gateway. Its parts are found by name in `supervisor.parts`."""
+
+    def __init__(self, config: Config, path: Path, journal: Journal, group: asyncio.TaskGroup) -> None:
+        self.config = config
+        self.journal = journal
+        self.supervisor = Supervisor(group)
+        self.sessions: dict[str, Session] = {}
+        self.readings: dict[str, Reading] = {}
+        self.sinks: dict[str, Sink] = {}
+        self.alarms: AlarmEngine | None = None
+        self.started = time.time()
+        self.ready = asyncio.Event()
+        self.reload_error = ""
+        self._path = path
+        self._links = Links(config, journal, self._unclaimed)
+        self._reloading = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Start every part; returns when every listener listens."""
+        start = self.supervisor.start
+        for device in self.config.devices:
+            self._start_device(device)
+        for broker in self.config.brokers:
+            start(f"broker:{broker.id}", self._links.broker(broker.id).run)
+        start("decode", Decoder(self.journal, self.readings.get).run)
+        await self._links.listening()
+        start("alarms", self._run_alarms)
+        for sink in self.config.sinks:
+            self._start_sink(sink.id)
+        start("control", lambda: control.serve(self.config.gateway.data_dir, lambda: self.sessions))
+        start("tidy", self._tidy)
+        start("look", self._look)
+        if systemd.watchdog_interval():
+            start("watchdog", self._watchdog)
+        start("web", self._run_web)
+
+    # ---- parts
+
+    def _start_device(self, device: Device) -> None:
+        driver = drivers.load(device.driver)
+        session = Session(device.id, lambda: driver.host(device), self.journal)
+        link = self._links.link(device)
+        self.readings[device.id] = reading(device)
+        self.sessions[device.id] = session
+        self.supervisor.start(f"device:{device.id}", lambda: link.run(session))
+
+    def _start_sink(self, sink_id: str) -> None:
+        from gateway.sinks import build  # noqa: PLC0415 - HTTP clients are imported when a sink wants one
+
+        options = next(sink for sink in self.config.sinks if sink.id == sink_id)
+        sink = build(options, self.journal, self.config.gateway.site, self.config.brokers)
+        self.sinks[sink_id] = sink
+        self.supervisor.start(f"sink:{sink_id}", sink.run)
+
+    async def _run_alarms(self) -> None:
+        from gateway.alarms.engine import AlarmEngine  # noqa: PLC0415
+
+        self.alarms = AlarmEngine(self.config, self.journal, self)
+        await self.alarms.run()
+
+    async def _run_web(self) -> None:
+        from gateway.views import AppViews  # noqa: PLC0415 - the page may come a moment after the instruments
+        from gateway.web.server import serve  # noqa: PLC0415
+
+        await serve(AppViews(self), self.journal, self.config.http, self.ready)
+
+    async def _tidy(self) -> None:
+        """Remove what is due, a step at a time, so that instruments' commits go in between."""
+        options = self.config.journal
+        while True:
+            while await self.journal.write(lambda t: retention.step(t, options.keep, options.keep_bytes)):
+                await asyncio.sleep(0)
+            await asyncio.sleep(TIDY_EVERY)
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            self.journal.refresh()
+
+    async def _watchdog(self) -> None:
+        """Tell systemd we are alive only when a commit has gone through the writer and back."""
+        interval = systemd.watchdog_interval() or 10.0
+        while True:
+            await self.journal.write(lambda _t: None)
+            systemd.notify("WATCHDOG=1")
+            await asyncio.sleep(interval)
+
+    def _unclaimed(self, chunk: Chunk, done: Callable[[], None]) -> None:
+        """A message for no configured device: kept, and listed for people."""
+        self.journal.keep(
+            Keep(
+                "",
+                chunk.channel,
+                time.time_ns(),
+                chunk.data,
+                REFUSED,
+                lambda _id: done(),
+                reason="unclaimed",
+                detail=f"no device is configured for {chunk.channel}",
+                packet=chunk.packet,
+                again=chunk.again,
+            )
+        )
+
+    # ---- reloading
+
+    async def reload(self) -> None:
+        """Read the configuration again and change only what differs; a broken file changes nothing."""
+        async with self._reloading:
+            try:
+                new = load(self._path)
+            except ConfigError as error:
+                self.reload_error = str(error)
+                log.error("configuration not reloaded: it has problems", problems=error.problems)
+                return
+            self.reload_error = ""
+            await self._change(self.config, new)
+
+    async def _change(self, old: Config, new: Config) -> None:
+        brokers = _changed(old.brokers, new.brokers)
+        devices = _changed(old.devices, new.devices)
+        devices |= {d.id for d in (*old.devices, *new.devices) if d.link.type == "mqtt" and d.link.broker in brokers}
+        sinks = _changed(old.sinks, new.sinks)
+        await self.supervisor.stop(*(f"device:{name}" for name in devices))
+        await self.supervisor.stop(*(f"broker:{name}" for name in brokers), *(f"sink:{name}" for name in sinks))
+        for name in devices:
+            self.sessions.pop(name, None)
+            self.readings.pop(name, None)
+        for name in sinks:
+            self.sinks.pop(name, None)
+        self.config = new
+        self._links.change(new, brokers)
+        for device in new.devices:
+            if device.id in devices:
+                self._start_device(device)
+        for broker in new.brokers:
+            if broker.id in brokers:
+                self.supervisor.start(f"broker:{broker.id}", self._links.broker(broker.id).run)
+        for sink in new.sinks:
+            if sink.id in sinks:
+                self._start_sink(sink.id)
+        if (old.alarms, old.notifiers) != (new.alarms, new.notifiers) or devices:
+            await self.supervisor.stop("alarms")
+            self.supervisor.start("alarms", self._run_alarms)
+        unchanged = [name for name in ("gateway", "http") if getattr(old, name) != getattr(new, name)]
+        if unchanged:
+            log.warning("these tables take effect at the next start", tables=unchanged)
+        changed = sorted(devices | sinks | brokers)
+        await self.journal.write(lambda t: t.audit("configuration.reloaded", changed=changed))
+        log.info("configuration reloaded", changed=changed)
+
+    # ---- stopping
+
+    async def stop(self) -> None:
+        """Take in nothing more, let what was acknowledged go through, then stop the rest."""
+        names = list(self.supervisor.parts)
+        await self.supervisor.stop(*(n for n in names if n.startswith(("device:", "broker:", "control", "tidy"))))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN):
+                await self._drained()
+        await self.supervisor.stop(*self.supervisor.parts)
+        await self.journal.write(lambda t: t.audit("stop"))
+
+    async def _drained(self) -> None:
+        await self.journal.write(lambda _t: None)
+        while (cursor := await self.journal.cursor(CURSOR)) and cursor.seq < self.journal.raws.at:
+            await self.journal.observations.beyond(self.journal.observations.at)
+
+
+def _changed(old: Sequence[Any], new: Sequence[Any]) -> set[str]:
+    """Ids of what was added, removed or altered."""
+    before, after = ({item.id: item for item in items} for items in (old, new))
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+async def serve(config: Config, path: Path, stop: asyncio.Event) -> None:
+    """Run a gateway until `stop` is set. Errors: JournalError."""
+    journal = await Journal.open(config.gateway.data_dir)
+    try:
+        async with asyncio.TaskGroup() as group:
+            app = App(config, path, journal, group)
+            await journal.write(lambda t: t.audit("start"))
+            await app.start()
+            loop = asyncio.get_running_loop()
+            tasks: set[asyncio.Task[None]] = set()
+
+            def reload() -> None:
+                task = loop.create_task(app.reload())
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+                loop.add_signal_handler(signal.SIGHUP, reload)
+            await app.ready.wait()
+            log.info("ready", page=f"http://{config.http.listen}", **_addresses(config))
+            systemd.notify("READY=1")
+            await stop.wait()
+            systemd.notify("STOPPING=1")
+            await app.stop()
+    finally:
+        await journal.close()
+    log.info("stopped")
+
+
+def _addresses(config: Config) -> Mapping[str, list[str]]:
+    return {"listening": [f"{d.id}: {d.link.address}" for d in config.devices]}
+
+
+def run_daemon(path: Path) -> None:
+    """The `run` command: in the foreground until SIGTERM or SIGINT. Errors: ConfigError, JournalError."""
+    configure()
+    config = load(path)
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await serve(config, path, stop)
+
+    asyncio.run(main())
+
+
+__all__ = ["App", "JournalError", "run_daemon", "serve"]

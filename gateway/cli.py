@@ -1,0 +1,333 @@
+"""The command line: one function a command, no logic. What a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from gateway.config import Config
+
+FOUND_A_PROBLEM = 1
+ASKED_WRONGLY = 2
+
+config_option = click.option(
+    "-c",
+    "--config",
+    "config_path",
+    required=True,
+    type=click.Path(path_type=Path),
+    envvar="ASSAYGATE_CONFIG",
+    help="The configuration file (also from ASSAYGATE_CONFIG).",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
+
+
+class Commands(click.Group):
+    """Says what went wrong in one line with a remedy; `--debug` shows where."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (click.exceptions.Exit, click.ClickException, click.Abort):
+            raise
+        except BrokenPipeError:
+            sys.exit(0)
+        except Exception as error:  # noqa: BLE001 - the last place where an error can be put into words
+            if ctx.params.get("debug"):
+                raise
+            from gateway.config import ConfigError  # noqa: PLC0415
+
+            click.echo(str(error) or type(error).__name__, err=True)
+            sys.exit(ASKED_WRONGLY if isinstance(error, ConfigError | LookupError) else FOUND_A_PROBLEM)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+def main(debug: bool) -> None:
+    """Connects laboratory instruments: what they send is kept durably, and only then acknowledged."""
+
+
+def _load(path: Path) -> Config:
+    from gateway.config import load  # noqa: PLC0415
+
+    return load(path)
+
+
+def _table(rows: Iterable[tuple[str, ...]]) -> None:
+    rows = list(rows)
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(rows[0]) if rows else 0)]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+@main.command()
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Keep the demo's journal here (default: a temporary folder).")
+@click.option("--port", default=8470, show_default=True, help="Port of the page; 0: any free one.")
+@click.option("--for", "seconds", type=float, help="Stop after so many seconds.")
+def demo(data_dir: Path | None, port: int, seconds: float | None) -> None:
+    """Show the main job on simulated instruments, with a live page."""
+    from gateway.demo import run_demo  # noqa: PLC0415
+
+    run_demo(data_dir, port, seconds)
+
+
+@main.command()
+@config_option
+def run(config_path: Path) -> None:
+    """Run the daemon in the foreground; it logs `ready` with its addresses. SIGHUP reloads, SIGTERM stops."""
+    from gateway.app import run_daemon  # noqa: PLC0415
+
+    run_daemon(config_path)
+
+
+@main.command()
+@config_option
+@json_option
+def check(config_path: Path, as_json: bool) -> None:
+    """Validate the configuration without starting anything."""
+    from gateway.config import ConfigError  # noqa: PLC0415
+
+    try:
+        config = _load(config_path)
+    except ConfigError as error:
+        click.echo(json.dumps({"ok": False, "problems": error.problems}) if as_json else str(error), err=not as_json)
+        sys.exit(ASKED_WRONGLY)
+    counts = {name: len(getattr(config, name)) for name in ("devices", "brokers", "sinks", "alarms", "notifiers")}
+    if as_json:
+        click.echo(json.dumps({"ok": True, **counts}))
+    else:
+        click.echo(f"{config_path}: good. " + ", ".join(f"{count} {name}" for name, count in counts.items()) + ".")
+
+
+@main.command()
+@click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
+def init(folder: Path) -> None:
+    """Find serial ports and brokers and write a commented configuration into FOLDER."""
+    from gateway.discover import configuration  # noqa: PLC0415
+
+    path = folder / "assaygate.toml"
+    if path.exists():
+        raise click.UsageError(f"{path} is already there. Move it away, or name another folder.")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(configuration((folder / "data").resolve()), encoding="utf-8")
+    click.echo(f"Wrote {path}. Edit it, then: assaygate check -c {path} && assaygate run -c {path}")
+
+
+@main.command()
+@config_option
+@json_option
+def doctor(config_path: Path, as_json: bool) -> None:
+    """Check ports, permissions, brokers, stores, disk and clock."""
+    from gateway.doctor import Check, examine  # noqa: PLC0415
+
+    async def collect() -> list[Check]:
+        checks = []
+        async for one in examine(_load(config_path)):
+            checks.append(one)
+            if not as_json:
+                mark = "ok  " if one.ok else "FAIL"
+                click.echo(f"{mark}  {one.name}: {one.found}" + (f"  -> {one.remedy}" if one.remedy else ""))
+        return checks
+
+    checks = asyncio.run(collect())
+    if as_json:
+        click.echo(json.dumps([{"name": c.name, "ok": c.ok, "found": c.found, "remedy": c.remedy} for c in checks]))
+    sys.exit(0 if all(one.ok for one in checks) else FOUND_A_PROBLEM)
+
+
+@main.command("drivers")
+@click.argument("name", required=False)
+@json_option
+def drivers_(name: str | None, as_json: bool) -> None:
+    """List drivers, or print one driver's manual."""
+    import drivers  # noqa: PLC0415
+    from drivers.kit import manual  # noqa: PLC0415
+
+    if name is None:
+        known = [drivers.load(one) for one in drivers.names()]
+        if as_json:
+            click.echo(json.dumps([manual.as_dict(driver) for driver in known]))
+        else:
+            _table((d.name, ", ".join(d.links), d.evidence.name.lower(), d.summary) for d in known)
+        return
+    if name not in drivers.names():
+        raise click.UsageError(f"no driver is called {name!r}. Known are: {', '.join(drivers.names())}.")
+    driver = drivers.load(name)
+    click.echo(json.dumps(manual.as_dict(driver)) if as_json else manual.page(driver))
+
+
+@main.command()
+@click.argument("driver")
+@click.option("--link", default=None, help="pty[:PATH], tcp:HOST:PORT, tcp-listen:HOST:PORT, mqtt:HOST:PORT/TOPIC or folder:PATH.")
+@click.option("--rate", type=float, default=1.0, show_default=True, help="Messages a second; 0: as fast as acknowledged.")
+@click.option("--speed", type=float, default=1.0, show_default=True, help="Model seconds a real second.")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--fault", "faults", multiple=True, metavar="NAME=P", help="A named fault and its probability; repeatable.")
+@click.option("--scenario", type=click.Path(path_type=Path, exists=True), help="A whole bench from a TOML file.")
+@click.option("--ledger", type=click.Path(path_type=Path), help="Write what was meant and what was acknowledged.")
+@click.option("--for", "seconds", type=float, help="Stop after so many seconds.")
+@click.option("--count", type=int, help="Stop when so many messages are acknowledged.")
+@click.option("--device", default="", help="The configured device id, for the ledger.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="A driver option, as TOML; repeatable.")
+def simulate(**asked: Any) -> None:
+    """Run one simulated instrument and print where it can be reached."""
+    from gateway.demo import run_simulation  # noqa: PLC0415
+
+    run_simulation(asked, click.echo)
+
+
+@main.command()
+@config_option
+@click.argument("device")
+@json_option
+def tap(config_path: Path, device: str, as_json: bool) -> None:
+    """Show a device's live wire traffic: readable beside hex, bad checksums with what was wanted."""
+    from gateway.traffic import watch  # noqa: PLC0415
+
+    asyncio.run(watch(_load(config_path).gateway.data_dir, device, click.echo, as_json=as_json))
+
+
+@main.command()
+@config_option
+@click.argument("device")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
+@click.option("--for", "seconds", type=float, help="Stop after so many seconds (default: at Ctrl-C).")
+def capture(config_path: Path, device: str, output: Path, seconds: float | None) -> None:
+    """Record a device's wire traffic, both ways, with its timing."""
+    from gateway.traffic import record  # noqa: PLC0415
+
+    config = _load(config_path)
+    driver = next((d.driver for d in config.devices if d.id == device), "")
+    count = asyncio.run(record(config.gateway.data_dir, device, driver, output, seconds))
+    click.echo(f"{count} pieces of traffic in {output}")
+
+
+@main.command()
+@click.argument("recording", type=click.Path(path_type=Path, exists=True))
+@click.option("--driver", required=True, help="Decode with this driver.")
+@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="A driver option, as TOML; repeatable.")
+@click.option("--to", "address", metavar="HOST:PORT", help="Send the instrument's side there instead of decoding.")
+def replay(recording: Path, driver: str, options: tuple[str, ...], address: str | None) -> None:
+    """Decode a recording, or send it again."""
+    from gateway.traffic import decode_recording, send_recording  # noqa: PLC0415
+
+    if address:
+        asyncio.run(send_recording(recording, driver, options, address, click.echo))
+        return
+    for line in decode_recording(recording, driver, options):
+        click.echo(line)
+
+
+@main.command()
+@config_option
+@click.option("--since", help="RFC 3339 time, or an age such as 2h or 7d.")
+@click.option("--until", help="RFC 3339 time, or an age.")
+@click.option("--device", metavar="GLOB")
+@click.option("--quantity", metavar="GLOB")
+@click.option("--format", "form", type=click.Choice(["ndjson", "csv", "parquet"]), default="ndjson", show_default=True)
+@click.option("-o", "--output", type=click.File("wb"), default="-", help="A file (default: standard output).")
+def export(
+    config_path: Path,
+    since: str | None,
+    until: str | None,
+    device: str | None,
+    quantity: str | None,
+    form: str,
+    output: IO[bytes],
+) -> None:
+    """Write the journal's observations, oldest first; also while the daemon runs."""
+    from gateway.reports import export_to  # noqa: PLC0415
+
+    export_to(_load(config_path), since, until, device, quantity, form, output)
+
+
+@main.command()
+@config_option
+@click.option("--against", "ledgers", multiple=True, type=click.Path(path_type=Path, exists=True), help="A simulator's ledger.")
+@json_option
+def verify(config_path: Path, ledgers: tuple[Path, ...], as_json: bool) -> None:
+    """Check the journal's integrity and audit chain; against ledgers: acknowledged, lost, doubled, altered, invented."""
+    from gateway.reports import verify_journal  # noqa: PLC0415
+
+    report, good = verify_journal(_load(config_path), ledgers)
+    _report(report, as_json)
+    sys.exit(0 if good else FOUND_A_PROBLEM)
+
+
+@main.group(invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+def quarantine(ctx: click.Context, config_path: Path, as_json: bool) -> None:
+    """What could not be decoded, with its raw bytes and why."""
+    from gateway.quarantine import Quarantine  # noqa: PLC0415
+
+    ctx.obj = Quarantine(_load(config_path))
+    if ctx.invoked_subcommand is None:
+        _list_quarantine(ctx.obj.entries(), as_json)
+
+
+def _list_quarantine(entries: list[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(entries))
+    elif not entries:
+        click.echo("nothing is in quarantine")
+    else:
+        _table((str(e["id"]), e["at"], e["device"], e["reason"], e["detail"]) for e in entries)
+
+
+@quarantine.command("show")
+@click.argument("entry", type=int)
+@click.pass_obj
+def quarantine_show(found: Any, entry: int) -> None:
+    """Print one entry's bytes."""
+    from gateway.traffic import dump  # noqa: PLC0415
+
+    message, reason = found.show(entry)
+    click.echo(reason)
+    for line in dump(message.data):
+        click.echo(line)
+
+
+@quarantine.command("retry")
+@click.argument("entries", type=int, nargs=-1)
+@click.pass_obj
+def quarantine_retry(found: Any, entries: tuple[int, ...]) -> None:
+    """Decode entries again with today's configuration and drivers (default: all)."""
+    resolved, left = found.retry(entries)
+    click.echo(f"{resolved} understood now, {left} still not")
+    sys.exit(FOUND_A_PROBLEM if left else 0)
+
+
+@main.command()
+@json_option
+def version(as_json: bool) -> None:
+    """Print the versions of the gateway and what it runs on."""
+    from gateway.reports import versions  # noqa: PLC0415
+
+    _report(versions(), as_json)
+
+
+def _report(report: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    for name, value in report.items():
+        if isinstance(value, list):
+            for one in value:
+                click.echo(f"{name}: {one}")
+        else:
+            click.echo(f"{name}: {value}")
+
+
+Command = Callable[..., None]
+
+if __name__ == "__main__":
+    main()

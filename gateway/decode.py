@@ -1,0 +1,177 @@
+"""Raw messages into observations: the journal's first reader.
+
+Decoding is a pure function of the bytes and the device's configuration, so a message may be decoded again at
+any time: after a crash, from quarantine, by a better driver next year. Observations are told apart by uid.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import Any
+
+import structlog
+
+from drivers.kit.declare import Driver, Message
+from drivers.kit.exchange import DecodeError, Reason
+from drivers.kit.observation import Draft, Quality
+from gateway.journal.schema import BROKEN, LAST, PART, REFUSED
+from gateway.journal.squeeze import restore
+from gateway.journal.store import Journal
+from gateway.journal.transaction import RawMessage, Row, Transaction, read_message
+from gateway.normalise import Normaliser
+
+log = structlog.get_logger()
+
+CURSOR = "decode"
+BATCH = 300
+MOST_DRAFTS = 100_000  # of one message: a bound, not an expectation
+PATIENCE = 60.0
+"""Seconds a broken-off message waits for its sender to send it whole. What was acknowledged of it is decoded
+after that, or right after the device's next whole message (so that the whole one's observations come first
+and the broken one adds only what was in no other)."""
+RETAINED = "retained by the broker: when it was measured is not known"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How one device's messages are read."""
+
+    driver: Driver
+    options: Any
+    normaliser: Normaliser
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a message gave no observations."""
+
+    reason: Reason
+    detail: str
+
+
+def read(message: RawMessage, reading: Reading | None) -> list[Row] | Failure:
+    """One message's observations as journal rows, or why there are none."""
+    if reading is None:
+        return Failure(Reason.UNCLAIMED, f"no device called {message.device!r} is configured")
+    sound = message.state != BROKEN
+    try:
+        drafts = reading.driver.decode(Message(message.data, message.channel, sound), reading.options)
+        drafts = list(islice(drafts, MOST_DRAFTS))
+    except DecodeError as error:
+        return Failure(error.reason, str(error))
+    except Exception as error:  # noqa: BLE001 - a driver's defect costs this message's reading, never its bytes
+        log.exception("driver failed", device=message.device, raw=message.id)
+        return Failure(Reason.FAULT, f"{type(error).__name__}: {error}")
+    if message.retained:
+        drafts = [_retained(draft) for draft in drafts]
+    return reading.normaliser.rows(message, drafts)
+
+
+def _retained(draft: Draft) -> Draft:
+    """A retained message is the broker's memory of a state, not a measurement made now."""
+    if draft.quality is not Quality.GOOD:
+        return draft
+    return replace(draft, quality=Quality.UNCERTAIN, quality_reason=RETAINED)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one batch of raw rows came to; written in one transaction with the cursor."""
+
+    upto: int
+    broken: dict[int, tuple[str, float]]  # message -> device, when it is read whatever happens
+    rows: list[Row] = field(default_factory=list)
+    failures: list[tuple[RawMessage, Failure]] = field(default_factory=list)
+    late: list[tuple[RawMessage, list[Row], bool]] = field(default_factory=list)  # broken, its rows, was superseded
+
+    def store(self, transaction: Transaction) -> None:
+        transaction.observe(self.rows)
+        for message, failure in self.failures:
+            transaction.quarantine(message.id, message.device, failure.reason, failure.detail)
+        for message, rows, superseded in self.late:
+            new = transaction.observe(rows)
+            if new or not superseded:
+                detail = f"the sender stopped before the end; {new} of {len(rows)} results were in no other message"
+                transaction.quarantine(message.id, message.device, Reason.INCOMPLETE, detail)
+        state = {"broken": [[message, *rest] for message, rest in self.broken.items()]}
+        transaction.advance(CURSOR, self.upto, state)
+
+
+class Decoder:
+    """Follows the raw rows with its own durable cursor."""
+
+    def __init__(self, journal: Journal, reading: Callable[[str], Reading | None]) -> None:
+        self._journal = journal
+        self._reading = reading
+
+    async def run(self) -> None:
+        cursor = await self._journal.cursor(CURSOR)
+        at = cursor.seq if cursor else 0
+        state: Mapping[str, Any] = cursor.state if cursor else {}
+        broken = {int(message): (device, due) for message, device, due in state.get("broken", [])}
+        while True:
+            await self._wait(at, broken)
+            outcome = await self._journal.read(lambda db: self._batch(db, at, broken))  # noqa: B023 - awaited here
+            if outcome.upto != at or outcome.late:
+                await self._journal.write(outcome.store)
+            at, broken = outcome.upto, outcome.broken
+
+    async def _wait(self, at: int, broken: Mapping[int, tuple[str, float]]) -> None:
+        due = min((due for _, due in broken.values()), default=None)
+        try:
+            async with asyncio.timeout(None if due is None else max(0.0, due - time.time())):
+                await self._journal.raws.beyond(at)
+        except TimeoutError:
+            return
+
+    def _batch(self, db: sqlite3.Connection, at: int, broken: Mapping[int, tuple[str, float]]) -> Outcome:
+        outcome = Outcome(at, dict(broken))
+        for row in db.execute(
+            "SELECT id, message, state, device, channel, received, packet, codec, data FROM raw"
+            " WHERE id > ? ORDER BY id LIMIT ?",
+            (at, BATCH),
+        ):
+            outcome.upto = row[0]
+            state, first = row[2], row[1] or row[0]
+            if state in (PART, REFUSED):
+                continue
+            if state == BROKEN:
+                outcome.broken[first] = (row[3], time.time() + PATIENCE)
+                continue
+            if row[1] is None:
+                whole = RawMessage(row[0], row[3], row[4], row[5], restore(row[7], row[8]), state, row[6] < 0, row[6] != 0)
+                self._add(outcome, whole)
+            elif message := read_message(db, first):
+                self._add(outcome, message)
+            if outcome.broken:
+                self._late(db, outcome, [m for m, (device, _) in outcome.broken.items() if device == row[3]], True)
+        now = time.time()
+        self._late(db, outcome, [m for m, (_, due) in outcome.broken.items() if due <= now], False)
+        return outcome
+
+    def _add(self, outcome: Outcome, message: RawMessage) -> None:
+        read_out = read(message, self._reading(message.device))
+        if isinstance(read_out, Failure):
+            outcome.failures.append((message, read_out))
+        else:
+            outcome.rows.extend(read_out)
+
+    def _late(self, db: sqlite3.Connection, outcome: Outcome, messages: Iterable[int], superseded: bool) -> None:
+        for first in messages:
+            del outcome.broken[first]
+            message = read_message(db, first)
+            if message is None:
+                continue
+            read_out = read(message, self._reading(message.device))
+            if isinstance(read_out, Failure):
+                outcome.late.append((message, [], superseded))
+            else:
+                outcome.late.append((message, read_out, superseded))
+
+
+__all__ = ["CURSOR", "LAST", "Decoder", "Failure", "Reading", "read"]

@@ -1,0 +1,131 @@
+"""Is everything around the gateway as it should be? One line a check, each with its remedy."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from gateway.config import Config
+from gateway.links.options import BrokerOptions, FileOptions, SerialOptions, TcpListenOptions, TcpOptions
+
+PATIENCE = 3.0  # seconds a peer has to answer
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    ok: bool
+    found: str
+    remedy: str = ""
+
+
+async def examine(config: Config) -> AsyncIterator[Check]:
+    """Look at disk, clock, ports, brokers and stores, one after the other."""
+    yield _data_dir(config.gateway.data_dir)
+    yield _disk(config.gateway.data_dir)
+    yield _clock()
+    for device in config.devices:
+        link = device.link
+        if isinstance(link, SerialOptions):
+            yield _serial(device.id, link)
+        elif isinstance(link, TcpOptions):
+            yield await _reach(f"{device.id}: instrument", link.host, link.port, "Switch it on; check cable and address.")
+        elif isinstance(link, TcpListenOptions):
+            yield await _listen(device.id, link)
+        elif isinstance(link, FileOptions):
+            yield _folder(device.id, link)
+    for broker in config.brokers:
+        yield await _broker(broker)
+    for sink in config.sinks:
+        if sink.type == "influxdb":
+            url = urlsplit(str(sink.url))
+            port = url.port or (443 if url.scheme == "https" else 80)
+            remedy = "Start the store or correct sinks.url; until then the journal keeps what it is owed."
+            yield await _reach(f"sink {sink.id}", url.hostname or "", port, remedy)
+    yield await _reach_free("page", config.http.listen)
+
+
+def _data_dir(path: Path) -> Check:
+    at = path
+    while not at.exists() and at != at.parent:
+        at = at.parent
+    if os.access(at, os.W_OK):
+        return Check("data directory", True, f"{path} can be written")
+    return Check("data directory", False, f"{path} cannot be written", f"Create it for this user: install -d -m 700 {path}")
+
+
+def _disk(path: Path) -> Check:
+    at = path
+    while not at.exists() and at != at.parent:
+        at = at.parent
+    free = shutil.disk_usage(at).free
+    found = f"{free / 1e9:.1f} GB free"
+    return Check("disk", free > 1e9, found, "" if free > 1e9 else "Free some space: below 32 MB nothing is acknowledged.")
+
+
+def _clock() -> Check:
+    year = time.gmtime().tm_year
+    if year < 2025:
+        return Check("clock", False, f"it is {year} here", "Set the clock (chrony, systemd-timesyncd) before starting.")
+    synchronised = Path("/run/systemd/timesync/synchronized").exists() or Path("/run/chrony").exists()
+    found = "synchronised" if synchronised else "set; no sign of a time service"
+    return Check("clock", True, found)
+
+
+def _serial(device: str, link: SerialOptions) -> Check:
+    path = Path(link.port)
+    if not path.exists():
+        known = Path("/dev/serial/by-id")
+        there = ", ".join(str(p) for p in known.iterdir()) if known.is_dir() else "no serial adapter is plugged in"
+        return Check(f"{device}: port", False, f"{path} is not there", f"Plug it in or correct link.port. There: {there}.")
+    if not os.access(path, os.R_OK | os.W_OK):
+        return Check(f"{device}: port", False, f"no permission for {path}", "Add this user to the group dialout.")
+    return Check(f"{device}: port", True, f"{path} can be opened")
+
+
+def _folder(device: str, link: FileOptions) -> Check:
+    path = Path(link.path)
+    ok = path.is_dir() and os.access(path, os.R_OK | os.X_OK)
+    return Check(f"{device}: folder", ok, f"{path} {'can' if ok else 'cannot'} be read", "" if ok else f"mkdir -p {path}")
+
+
+async def _reach(name: str, host: str, port: int, remedy: str) -> Check:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            _, writer = await asyncio.open_connection(host, port)
+        writer.close()
+    except (OSError, TimeoutError) as error:
+        return Check(name, False, f"{host}:{port} does not answer ({error or 'timeout'})", remedy)
+    return Check(name, True, f"{host}:{port} answers")
+
+
+async def _listen(device: str, link: TcpListenOptions) -> Check:
+    return await _free(f"{device}: port", link.host, link.port)
+
+
+async def _reach_free(name: str, listen: str) -> Check:
+    host, _, port = listen.rpartition(":")
+    return await _free(name, host.strip("[]"), int(port))
+
+
+async def _free(name: str, host: str, port: int) -> Check:
+    """Free, or ours already: a daemon that runs holds its own ports."""
+    try:
+        server = await asyncio.start_server(lambda _r, w: w.close(), host, port)
+    except OSError as error:
+        return Check(name, False, f"{host}:{port}: {error.strerror}", "Fine if this assaygate is running; else free it.")
+    server.close()
+    return Check(name, True, f"{host}:{port} is free")
+
+
+async def _broker(broker: BrokerOptions) -> Check:
+    remedy = "Start the broker or correct brokers.host and port."
+    return await _reach(f"broker {broker.id}", broker.host, broker.port or 1883, remedy)

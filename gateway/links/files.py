@@ -1,0 +1,129 @@
+"""A watched folder: each file is one message, read once it has stopped changing, and never twice."""
+
+from __future__ import annotations
+
+import asyncio
+import fnmatch
+import hashlib
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from gateway.links.link import Chunk, Ear, LinkState
+from gateway.links.options import FileOptions
+
+log = structlog.get_logger()
+
+UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
+MOST_LISTED = 10_000  # files looked at in one round, oldest first
+Seen = Callable[[str], Awaitable[bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A file as it looks now."""
+
+    name: str
+    size: int
+    mtime: int  # nanoseconds
+    inode: int
+
+
+class FolderPort:
+    """The folder as a `Port`: nothing can be written to it."""
+
+    def __init__(self, path: Path) -> None:
+        self.peer = str(path)
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+
+    def write(self, data: bytes) -> None:
+        """A folder takes no replies."""
+
+    def pause(self) -> None:
+        self.flowing.clear()
+
+    def resume(self) -> None:
+        self.flowing.set()
+
+    def close(self) -> None:
+        """A folder is not hung up."""
+
+
+class FileLink:
+    """Watches one folder. `seen(key)` says whether the journal has taken a file already."""
+
+    def __init__(self, options: FileOptions, seen: Seen) -> None:
+        self._options, self._seen = options, seen
+        self._before: dict[str, _Look] = {}  # as of the last round
+        self._taken: set[_Look] = set()  # read, refused or known: not to be opened again
+
+    async def run(self, ear: Ear) -> None:
+        options = self._options
+        port = FolderPort(options.path)
+        ear.state(LinkState.STARTING, options.address)
+        ear.opened(port)
+        try:
+            while True:
+                try:
+                    looks = await asyncio.to_thread(self._list)
+                except OSError as error:
+                    ear.state(LinkState.WAITING, f"{options.path}: {error.strerror}")
+                else:
+                    ear.state(LinkState.CONNECTED, options.address)
+                    for look in looks:
+                        if self._before.get(look.name) == look and look not in self._taken:
+                            await port.flowing.wait()
+                            await self._take(look, ear, port)
+                    self._before = {look.name: look for look in looks}
+                    self._taken &= set(looks)
+                await asyncio.sleep(options.settle)
+        finally:
+            ear.closed(port, "stopped")
+            ear.state(LinkState.STOPPED, "")
+
+    def _list(self) -> list[_Look]:
+        looks = []
+        with os.scandir(self._options.path) as entries:
+            for entry in entries:
+                name = entry.name
+                if name.startswith((".", "~")) or name.lower().endswith(UNFINISHED):
+                    continue
+                if fnmatch.fnmatch(name, self._options.pattern) and entry.is_file(follow_symlinks=False):
+                    status = entry.stat(follow_symlinks=False)
+                    looks.append(_Look(name, status.st_size, status.st_mtime_ns, status.st_ino))
+        looks.sort(key=lambda look: (look.mtime, look.name))
+        return looks[:MOST_LISTED]
+
+    async def _take(self, look: _Look, ear: Ear, port: FolderPort) -> None:
+        self._taken.add(look)
+        if look.size > self._options.max_bytes:
+            log.warning("file too large, left where it is", folder=port.peer, file=look.name, bytes=look.size)
+            return
+        path = self._options.path / look.name
+        try:
+            data = await asyncio.to_thread(path.read_bytes)
+        except OSError as error:
+            self._taken.discard(look)
+            log.warning("file cannot be read", folder=port.peer, file=look.name, why=error.strerror)
+            return
+        key = f"{look.name}|{look.size}|{look.mtime}|{hashlib.sha256(data).hexdigest()}"
+        if not await self._seen(key):
+            durable = asyncio.Event()
+            ear.received(port, Chunk(data, look.name, whole=True, key=key), durable.set)
+            await durable.wait()
+        await asyncio.to_thread(self._dispose, path)
+
+    def _dispose(self, path: Path) -> None:
+        try:
+            if self._options.after == "delete":
+                path.unlink(missing_ok=True)
+            elif self._options.move_to is not None:
+                self._options.move_to.mkdir(parents=True, exist_ok=True)
+                shutil.move(path, self._options.move_to / path.name)
+        except OSError as error:
+            log.warning("file was read but cannot be removed", file=str(path), why=error.strerror)

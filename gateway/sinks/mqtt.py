@@ -1,0 +1,145 @@
+"""The mqtt sink: observations published for others to read, the last value of every topic kept by the broker."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from typing import Final
+
+import aiomqtt
+import orjson
+import structlog
+from aiomqtt import ProtocolVersion
+
+from gateway.journal.store import Journal
+from gateway.links.options import BrokerOptions, TlsOptions
+from gateway.sinks.backoff import Backoff
+from gateway.sinks.messages import message
+from gateway.sinks.options import MqttOptions
+from gateway.sinks.place import Batch, Place, Row
+from gateway.sinks.state import SinkState
+
+log = structlog.get_logger()
+
+UNDER_WAY: Final = 100  # messages sent and not yet acknowledged
+LEAVE: Final = 1.0  # seconds for the farewell
+_NOT_A_LEVEL: Final = re.compile(r"[+#/\x00-\x1f\x7f]")
+
+
+class MqttSink:
+    """Publishes in order; the cursor moves when the broker has acknowledged the batch (at QoS 0: when it is sent).
+
+    At least once: after a lost connection messages may come twice. `seq` tells them apart.
+    """
+
+    def __init__(
+        self,
+        options: MqttOptions,
+        broker: BrokerOptions,
+        journal: Journal,
+        site: str,
+        *,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._options = options
+        self._broker = broker
+        self._site = site
+        self._place = Place(journal, options.id, options.select)
+        self._backoff = backoff or Backoff()
+
+    @property
+    def id(self) -> str:
+        return self._options.id
+
+    @property
+    def state(self) -> SinkState:
+        return self._place.state
+
+    async def run(self) -> None:
+        await self._place.open()
+        while True:
+            try:
+                async with await self._client() as client:
+                    await self._converse(client)
+            except* (aiomqtt.MqttError, OSError, ValueError) as errors:
+                self._failed(errors)
+            await asyncio.sleep(self._backoff.next())
+
+    async def _converse(self, client: aiomqtt.Client) -> None:
+        self._place.connected, self._place.error = True, ""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._listen(client), name=f"sink:{self.id}:listen")
+                group.create_task(self._publish(client), name=f"sink:{self.id}:publish")
+        finally:
+            client.timeout = LEAVE  # aiomqtt waits so long for its own farewell
+
+    async def _client(self) -> aiomqtt.Client:
+        """Errors: OSError, ValueError (a secret or a certificate that cannot be read)."""
+        broker = self._broker
+        password = await asyncio.to_thread(broker.password.resolve) if broker.password else None
+        tls = await asyncio.to_thread(_context, broker.tls) if broker.tls else None
+        client = aiomqtt.Client(
+            broker.host,
+            broker.number,
+            username=broker.username,
+            password=password,
+            tls_context=tls,
+            protocol=ProtocolVersion.V5 if broker.protocol == "5" else ProtocolVersion.V311,
+            keepalive=broker.keepalive,
+            identifier=f"assaygate-{self._site}-sink-{self.id}",  # not the one we subscribe with
+            timeout=self._options.timeout,
+            max_inflight_messages=UNDER_WAY,
+        )
+        client.pending_calls_threshold = self._options.batch  # above it aiomqtt warns
+        return client
+
+    def _failed(self, errors: BaseExceptionGroup[BaseException]) -> None:
+        error: BaseException = errors
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if self._place.error != str(error):
+            log.warning("sink waits", sink=self.id, reason=str(error))
+        self._place.connected, self._place.error = False, str(error)
+
+    async def _listen(self, client: aiomqtt.Client) -> None:
+        """Nothing is subscribed; this ends with an error as soon as the connection is lost."""
+        async for _ in client.messages:
+            pass
+
+    async def _publish(self, client: aiomqtt.Client) -> None:
+        while True:
+            batch = await self._place.next(self._options.batch, self._options.linger)
+            await self._send(client, batch)
+            await self._place.delivered(batch, {})
+            self._backoff.succeeded()
+
+    async def _send(self, client: aiomqtt.Client, batch: Batch) -> None:
+        """Publish all, in order, and wait for the broker to have them."""
+        options = self._options
+        async with asyncio.TaskGroup() as group:
+            for row in batch.rows:
+                payload = message(row, identified=options.identified)
+                group.create_task(
+                    client.publish(
+                        self._topic(row), payload, qos=options.qos, retain=options.retain, timeout=options.timeout
+                    )
+                )
+
+    def _topic(self, row: Row) -> str:
+        said = orjson.loads(row.body)
+        places = {"site": self._site, **{name: str(said[name]) for name in ("device", "kind", "quantity")}}
+        return self._options.topic.format(**{name: _level(value) for name, value in places.items()})
+
+
+def _context(options: TlsOptions) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=options.ca)
+    if options.cert:
+        context.load_cert_chain(options.cert, options.key)
+    return context
+
+
+def _level(value: str) -> str:
+    """One level of a topic: what MQTT reads as a separator or a wildcard becomes a hyphen."""
+    return _NOT_A_LEVEL.sub("-", value)[:200] or "-"

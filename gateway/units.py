@@ -1,0 +1,241 @@
+"""Units: what instruments print into UCUM, and from one UCUM unit into another.
+
+A small, exact part of UCUM (https://ucum.org, version 2): the units laboratories and their surroundings use.
+Arbitrary units ([IU], [CFU]) never convert into others; temperatures convert by function; mass converts to
+amount of substance only with the analyte's molar mass.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Final
+
+Dimension = tuple[tuple[str, int], ...]  # base quantity -> exponent, sorted
+MASS, AMOUNT = "g", "mol"
+
+PREFIXES: Final[Mapping[str, Decimal]] = MappingProxyType(
+    {name: Decimal(10) ** power for name, power in {
+        "Y": 24, "Z": 21, "E": 18, "P": 15, "T": 12, "G": 9, "M": 6, "k": 3, "h": 2, "da": 1,
+        "d": -1, "c": -2, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15, "a": -18, "z": -21, "y": -24,
+    }.items()}
+)  # fmt: skip
+
+# atom -> (factor in base units, base dimension, takes prefixes)
+ATOMS: Final[Mapping[str, tuple[Decimal, Dimension, bool]]] = MappingProxyType(
+    {
+        "m": (Decimal(1), (("m", 1),), True),
+        "s": (Decimal(1), (("s", 1),), True),
+        "g": (Decimal(1), (("g", 1),), True),
+        "mol": (Decimal(1), (("mol", 1),), True),
+        "K": (Decimal(1), (("K", 1),), True),
+        "A": (Decimal(1), (("A", 1),), True),
+        "cd": (Decimal(1), (("cd", 1),), True),
+        "min": (Decimal(60), (("s", 1),), False),
+        "h": (Decimal(3600), (("s", 1),), False),
+        "d": (Decimal(86400), (("s", 1),), False),
+        "wk": (Decimal(604800), (("s", 1),), False),
+        "a": (Decimal(31557600), (("s", 1),), True),
+        "l": (Decimal("0.001"), (("m", 3),), True),
+        "L": (Decimal("0.001"), (("m", 3),), True),
+        "Hz": (Decimal(1), (("s", -1),), True),
+        "N": (Decimal(1000), (("g", 1), ("m", 1), ("s", -2)), True),
+        "Pa": (Decimal(1000), (("g", 1), ("m", -1), ("s", -2)), True),
+        "bar": (Decimal(100_000_000), (("g", 1), ("m", -1), ("s", -2)), True),
+        "m[Hg]": (Decimal(133_322_000), (("g", 1), ("m", -1), ("s", -2)), True),
+        "J": (Decimal(1000), (("g", 1), ("m", 2), ("s", -2)), True),
+        "W": (Decimal(1000), (("g", 1), ("m", 2), ("s", -3)), True),
+        "V": (Decimal(1000), (("A", -1), ("g", 1), ("m", 2), ("s", -3)), True),
+        "Ohm": (Decimal(1000), (("A", -2), ("g", 1), ("m", 2), ("s", -3)), True),
+        "S": (Decimal("0.001"), (("A", 2), ("g", -1), ("m", -2), ("s", 3)), True),
+        "C": (Decimal(1), (("A", 1), ("s", 1)), True),
+        "lm": (Decimal(1), (("cd", 1),), True),
+        "lx": (Decimal(1), (("cd", 1), ("m", -2)), True),
+        "kat": (Decimal(1), (("mol", 1), ("s", -1)), True),
+        "U": (Decimal("1e-6") / 60, (("mol", 1), ("s", -1)), True),
+        "eq": (Decimal(1), (("eq", 1),), True),
+        "osm": (Decimal(1), (("osm", 1),), True),
+        "[iU]": (Decimal(1), (("[iU]", 1),), True),
+        "[IU]": (Decimal(1), (("[iU]", 1),), True),
+        "[CFU]": (Decimal(1), (("[CFU]", 1),), True),
+        "[PFU]": (Decimal(1), (("[PFU]", 1),), True),
+        "[arb'U]": (Decimal(1), (("[arb'U]", 1),), False),
+        "[pH]": (Decimal(1), (("[pH]", 1),), False),
+        "%": (Decimal("0.01"), (), False),
+        "[ppth]": (Decimal("1e-3"), (), False),
+        "[ppm]": (Decimal("1e-6"), (), False),
+        "[ppb]": (Decimal("1e-9"), (), False),
+        "Cel": (Decimal(1), (("K", 1),), False),
+        "[degF]": (Decimal(5) / 9, (("K", 1),), False),
+        "deg": (Decimal("0.017453292519943295"), (), False),
+        "B": (Decimal(1), (("B", 1),), True),
+        "By": (Decimal(8), (), True),
+    }
+)  # fmt: skip
+SPECIAL: Final = {"Cel": Decimal("273.15"), "[degF]": Decimal("459.67")}  # zero points, in their own degrees
+
+# What instruments print, and what it is. Where a spelling could be two things it is not here.
+SPELLINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "°C": "Cel", "℃": "Cel", "C": "Cel", "degC": "Cel", "deg C": "Cel", "°F": "[degF]", "degF": "[degF]", "F": "[degF]",
+        "%RH": "%", "% RH": "%", "%rh": "%", "%H": "%",
+        "mg/dl": "mg/dL", "g/dl": "g/dL", "µg/dl": "ug/dL", "mmol/l": "mmol/L", "µmol/l": "umol/L", "nmol/l": "nmol/L",
+        "mg/l": "mg/L", "g/l": "g/L", "µg/l": "ug/L", "ng/ml": "ng/mL", "pg/ml": "pg/mL", "µg/ml": "ug/mL", "mcg/mL": "ug/mL",
+        "mcg/L": "ug/L", "mcg/dL": "ug/dL", "fl": "fL", "um": "um", "mcg": "ug",
+        "IU/mL": "[IU]/mL", "IU/ml": "[IU]/mL", "IU/L": "[IU]/L", "IU/l": "[IU]/L", "mIU/mL": "m[IU]/mL", "mIU/ml": "m[IU]/mL",
+        "mIU/L": "m[IU]/L", "mIU/l": "m[IU]/L", "µIU/mL": "u[IU]/mL", "uIU/mL": "u[IU]/mL", "µIU/ml": "u[IU]/mL", "kIU/L": "k[IU]/L",
+        "U/ml": "U/mL", "U/l": "U/L", "mEq/L": "meq/L", "mEq/l": "meq/L", "mosm/kg": "mosm/kg", "mOsm/kg": "mosm/kg",
+        "cp/mL": "{copies}/mL", "cp/ml": "{copies}/mL", "copies/mL": "{copies}/mL", "copies/ml": "{copies}/mL",
+        "Copies/mL": "{copies}/mL", "cps/mL": "{copies}/mL", "copies/uL": "{copies}/uL", "copies/µL": "{copies}/uL",
+        "log copies/mL": "{Log_copies}/mL", "log10 copies/mL": "{Log_copies}/mL", "log cp/mL": "{Log_copies}/mL",
+        "log10 cp/mL": "{Log_copies}/mL", "Log copies/mL": "{Log_copies}/mL", "CFU/mL": "[CFU]/mL", "CFU/ml": "[CFU]/mL",
+        "cells/mL": "{cells}/mL", "cells/ml": "{cells}/mL", "cells/uL": "{cells}/uL", "cells/µL": "{cells}/uL", "/µL": "/uL",
+        "10^9/L": "10*9/L", "10^9/l": "10*9/L", "x10^9/L": "10*9/L", "10e9/L": "10*9/L", "10E9/L": "10*9/L", "10^12/L": "10*12/L",
+        "x10^12/L": "10*12/L", "10e12/L": "10*12/L", "10^3/uL": "10*3/uL", "10^3/µL": "10*3/uL", "x10^3/uL": "10*3/uL",
+        "x10^3/µL": "10*3/uL", "x10³/µL": "10*3/uL", "10³/µL": "10*3/uL", "10e3/uL": "10*3/uL", "10^6/uL": "10*6/uL",
+        "10^6/µL": "10*6/uL", "x10^6/uL": "10*6/uL", "x10^6/µL": "10*6/uL", "K/uL": "10*3/uL", "K/µL": "10*3/uL", "M/uL": "10*6/uL",
+        "M/µL": "10*6/uL", "10*3/mm3": "10*3/uL", "10*6/mm3": "10*6/uL", "10^3/mm3": "10*3/uL", "10^6/mm3": "10*6/uL",
+        "mmHg": "mm[Hg]", "mbar": "mbar", "ppm": "[ppm]", "ppb": "[ppb]", "rpm": "{rpm}", "RPM": "{rpm}",
+        "sec": "s", "secs": "s", "mins": "min", "hr": "h", "hrs": "h", "day": "d", "days": "d",
+        "Ratio": "{ratio}", "ratio": "{ratio}", "RATIO": "{ratio}", "Index": "{index}", "index": "{index}", "INDEX": "{index}",
+        "COI": "{cutoff_index}", "S/CO": "{s_co_ratio}", "s/co": "{s_co_ratio}", "S/C": "{s_co_ratio}", "Ct": "{Ct}", "CT": "{Ct}",
+        "Cq": "{Cq}", "pH": "[pH]", "PC": "{pieces}", "pcs": "{pieces}", "AU": "{AU}", "AU/mL": "{AU}/mL", "RU/mL": "{RU}/mL",
+        "BAU/mL": "{BAU}/mL", "TCID50/mL": "{TCID50}/mL", "kg": "kg", "cd/m2": "cd/m2", "lux": "lx", "dB": "dB", "dBm": "dB{m}",
+        "µS/cm": "uS/cm", "uS/cm": "uS/cm", "mS/cm": "mS/cm", "mmol/mol": "mmol/mol", "mL/min/1.73m2": "mL/min/{1.73_m2}",
+    }
+)  # fmt: skip
+
+_FOLDED = re.compile(r"10(?:\*|\^)([+-]?\d{1,2})\.(\{[^{}]+\}.*)")
+_FACTOR = re.compile(r"[x×*]?\s*10(?:\*|\^)([+-]?\d{1,2})\s*[.\s]\s*((?:copies|cp|IU|\{|\[).*)")
+_COMPONENT = re.compile(r"(?:(10\*[+-]?\d+|10\^[+-]?\d+|\d+)|((?:[A-Za-z%]|\[[^\[\]]+\]|')+?)([+-]?\d+)?)?(\{[^{}]*\})?")
+
+
+class UnitError(ValueError):
+    """Not a UCUM unit we know, or not one that can become the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit as factor and dimension; `zero` is the zero point of a temperature scale, in its own degrees."""
+
+    factor: Decimal
+    dimension: Dimension
+    zero: Decimal = Decimal(0)
+
+
+@lru_cache(maxsize=2048)
+def parse(code: str) -> Unit:
+    """The meaning of a UCUM code. Errors: UnitError."""
+    if code in SPECIAL:
+        factor, dimension, _ = ATOMS[code]
+        return Unit(factor, dimension, SPECIAL[code])
+    if not code or len(code) > 80 or not code.isascii() or " " in code:
+        raise UnitError(f"{code!r} is not a UCUM unit")
+    factor, total = Decimal(1), dict[str, int]()
+    sign = 1
+    for part in re.split(r"([./])(?![^{\[]*[}\]])", code if code[0] != "/" else "1" + code):
+        if part in "./" and part:
+            sign = -1 if part == "/" else 1
+            continue
+        piece_factor, piece = _component(part, code)
+        factor = factor * piece_factor if sign > 0 else factor / piece_factor
+        for name, exponent in piece:
+            total[name] = total.get(name, 0) + sign * exponent
+    return Unit(factor, tuple(sorted((name, power) for name, power in total.items() if power)))
+
+
+def _component(text: str, code: str) -> tuple[Decimal, Dimension]:
+    match = _COMPONENT.fullmatch(text)
+    if not text or match is None:
+        raise UnitError(f"{code!r} is not a UCUM unit")
+    number, atom, exponent = match[1], match[2], int(match[3] or 1)
+    if number:
+        if number[:3] in ("10*", "10^"):
+            return Decimal(10) ** int(number[3:]), ()
+        if not int(number):
+            raise UnitError(f"{code!r} is not a UCUM unit")
+        return Decimal(int(number)), ()
+    if not atom:
+        return Decimal(1), ()
+    if atom in SPECIAL:
+        raise UnitError(f"{atom} in {code!r}: a temperature scale does not multiply")
+    factor, dimension = _atom(atom, code)
+    if not -9 <= exponent <= 9:
+        raise UnitError(f"{code!r} is not a UCUM unit")
+    return factor**exponent, tuple((name, power * exponent) for name, power in dimension)
+
+
+def _atom(atom: str, code: str) -> tuple[Decimal, Dimension]:
+    if atom in ATOMS:
+        factor, dimension, _ = ATOMS[atom]
+        return factor, dimension
+    for length in (1, 2):
+        known = ATOMS.get(atom[length:])
+        if known and known[2] and atom[:length] in PREFIXES:
+            return PREFIXES[atom[:length]] * known[0], known[1]
+    raise UnitError(f"{code!r} is not a UCUM unit: {atom!r} is not known")
+
+
+def is_ucum(code: str) -> bool:
+    """True for a code `parse` understands."""
+    try:
+        parse(code)
+    except UnitError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=2048)
+def from_text(text: str) -> str | None:
+    """The UCUM code of a unit as an instrument prints it; None where it is not known for certain."""
+    text = text.strip().replace("μ", "µ")
+    known = SPELLINGS.get(text) or SPELLINGS.get(text.replace("µ", "u"))
+    if known:
+        return known
+    plain = text.replace("µ", "u")
+    return plain if plain.isascii() and is_ucum(plain) else None
+
+
+@lru_cache(maxsize=2048)
+def folded(unit: str) -> tuple[int, str] | None:
+    """A power of ten in front of a counted thing: "10*-1.{copies}/mL" is (-1, "{copies}/mL").
+
+    Cell counts such as 10*9/L are units of their own and stay.
+    """
+    match = _FOLDED.fullmatch(unit.strip()) or _FACTOR.fullmatch(unit.strip())
+    return (int(match[1]), match[2]) if match else None
+
+
+Convert = Callable[[Decimal], Decimal]
+
+
+@lru_cache(maxsize=2048)
+def converter(source: str, target: str, molar_mass: float | None = None) -> Convert:
+    """A function from values in `source` to values in `target`. Errors: UnitError, saying why not."""
+    one, other = parse(source), parse(target)
+    factor = one.factor / other.factor
+    if one.dimension != other.dimension:
+        factor *= _by_molar_mass(one.dimension, other.dimension, molar_mass, source, target)
+    if one.zero or other.zero:
+        return lambda value: (value + one.zero) * factor - other.zero
+    return lambda value: value * factor
+
+
+def _by_molar_mass(one: Dimension, other: Dimension, molar_mass: float | None, source: str, target: str) -> Decimal:
+    """g -> mol is division by g/mol, whichever place mass has in the unit."""
+    refused = UnitError(f"{source} does not convert to {target}")
+    mine, yours = dict(one), dict(other)
+    moved = mine.get(MASS, 0) - yours.get(MASS, 0)
+    if not moved or moved != yours.get(AMOUNT, 0) - mine.get(AMOUNT, 0):
+        raise refused
+    if {k: v for k, v in mine.items() if k not in (MASS, AMOUNT)} != {
+        k: v for k, v in yours.items() if k not in (MASS, AMOUNT)
+    }:
+        raise refused
+    if not molar_mass:
+        raise UnitError(f"{source} to {target} needs the analyte's molar_mass in g/mol")
+    return Decimal(str(molar_mass)) ** -moved

@@ -1,0 +1,430 @@
+"""The astm driver: records into drafts, dialects, and its simulated analyser."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from drivers import load
+from drivers.kit.declare import Message
+from drivers.kit.exchange import DecodeError, Reason, Received, Rejected, Send
+from drivers.kit.frames import ACK, ENQ, EOT, frame
+from drivers.kit.observation import Draft, Kind, Quality, Status
+from drivers.kit.unframed import Unframed
+
+SAMPLES = Path(__file__).parents[2] / "../shared/samples"
+ASTM = load("astm")
+recorded = pytest.mark.skipif(not SAMPLES.exists(), reason="recordings are not beside the repository")
+
+
+def read(text: str, sound: bool = True, **options: Any) -> list[Draft]:
+    return list(ASTM.decode(Message(text.encode(), sound=sound), ASTM.options(**options)))
+
+
+def one(
+    result: str, order: str = "O|1|S1||^^^CRP", header: str = "H|\\^&", patient: str = "P|1", **options: Any
+) -> Draft:
+    (draft,) = read(f"{header}\r{patient}\r{order}\r{result}\rL|1|N\r", **options)
+    return draft
+
+
+# -- one result
+
+
+def test_a_result_says_what_the_instrument_said() -> None:
+    draft = one(
+        "R|1|^^^CRP|12.4|mg/L|0 to 5|H\\A||F||op7||20260115092830|SN0042",
+        header="H|\\^&|M7|secret|FIA-Reader^SN0042^1.0.3|||||LABGW||P|LIS2-A2|20260115093000",
+        patient="P|1||PID-0001||Doe^Jane||19700101|F",
+    )
+    assert (draft.kind, draft.test, draft.value, draft.unit) == (Kind.RESULT, "^^^CRP", "12.4", "mg/L")
+    assert (draft.flags, draft.status, draft.operator) == (("H", "A"), Status.FINAL, "op7")
+    assert (draft.specimen, draft.patient, draft.device_time) == ("S1", "PID-0001", "20260115092830")
+    assert draft.attributes["reference_range"] == "0 to 5"
+    assert draft.attributes["instrument"] == "SN0042"
+    assert draft.attributes["time_source"] == "R13"
+    assert draft.attributes["message_id"] == "M7"
+    assert draft.attributes["H10"] == "LABGW"
+    told = str(draft.attributes)
+    assert "Doe" not in told
+    assert "1970" not in told
+    assert "secret" not in told
+
+
+def test_demographics_are_kept_when_asked_for() -> None:
+    draft = one("R|1|^^^CRP|1", patient="P|1||X||Doe^Jane||19700101|F", demographics=True)
+    assert (draft.attributes["P6"], draft.attributes["P8"]) == ("Doe^Jane", "19700101")
+
+
+@pytest.mark.parametrize(
+    ("letter", "status", "quality"),
+    [
+        ("", Status.FINAL, Quality.GOOD),
+        ("F", Status.FINAL, Quality.GOOD),
+        ("V", Status.FINAL, Quality.GOOD),
+        ("P", Status.PRELIMINARY, Quality.GOOD),
+        ("C", Status.CORRECTED, Quality.GOOD),
+        ("X", Status.CANCELLED, Quality.BAD),
+        ("W", Status.FINAL, Quality.UNCERTAIN),
+        ("?", Status.FINAL, Quality.UNCERTAIN),
+    ],
+)
+def test_result_status(letter: str, status: Status, quality: Quality) -> None:
+    draft = one(f"R|1|^^^CRP|1|mg/L||||{letter}")
+    assert (draft.status, draft.quality) == (status, quality)
+
+
+@pytest.mark.parametrize(
+    ("sent", "value", "call", "quality"),
+    [
+        ("<0.5", "<0.5", None, Quality.GOOD),
+        ("^POS", "POS", None, Quality.GOOD),
+        ("0.35^NEG", "0.35", "NEG", Quality.GOOD),
+        ("0^0^8.8", "0^0^8.8", None, Quality.UNCERTAIN),
+        ("-1^0.35", "-1^0.35", None, Quality.UNCERTAIN),
+        ("1\\2", "1\\2", None, Quality.UNCERTAIN),
+        ("", None, None, Quality.UNCERTAIN),
+    ],
+)
+def test_values_are_never_guessed_from_components(sent: str, value: str, call: str | None, quality: Quality) -> None:
+    draft = one(f"R|1|^^^CRP|{sent}")
+    assert (draft.value, draft.interpretation, draft.quality) == (value, call, quality)
+
+
+def test_a_declared_component_is_the_value_and_the_rest_is_kept() -> None:
+    draft = one("R|1|^^^CRP|a^0.35", value="R4.2")
+    assert (draft.value, draft.attributes["R4"]) == ("0.35", "a^0.35")
+    assert one("R|1|^^^ABO|A^NEG^", value="R4.*").value == "A^NEG"
+
+
+@pytest.mark.parametrize(
+    ("fields", "time", "source"),
+    [
+        ("||20260115092830|20260115093000", "20260115093000", "R13"),
+        ("||20260115092830|", "20260115092830", "R12"),
+        ("|||", "20260101000000", "H14"),
+        ("||0|", "20260101000000", "H14"),
+    ],
+)
+def test_the_first_time_there_is_says_where_it_stood(fields: str, time: str, source: str) -> None:
+    draft = one(f"R|1|^^^CRP|1|||||F|{fields}", header="H|\\^&||||||||||||20260101000000")
+    assert (draft.device_time, draft.attributes["time_source"]) == (time, source)
+
+
+@pytest.mark.parametrize(
+    ("order", "specimen"),
+    [
+        ("O|1|S1", "S1"),
+        ("O|1|S1^2^3", "S1"),
+        ("O|1||S2", "S2"),
+        ("O|1||3^1", None),  # a rack and a position are no specimen
+        ("O|1", None),
+    ],
+)
+def test_the_specimen(order: str, specimen: str | None) -> None:
+    assert one("R|1|^^^CRP|1", order=order).specimen == specimen
+
+
+@pytest.mark.parametrize(
+    ("header", "order"),
+    [
+        ("H|\\^&||||||||||Q", "O|1|S1"),
+        ("H|\\^&", "O|1|S1|||||||||Q"),
+        ("H|\\^&", "O|1|S1|||||||||||||Control"),
+        ("H|\\^&", "O|1|S1|||||||||||||CTRL^^LOW"),
+        ("H|\\^&", "O|1|S1|||||||||||||||||||||||Q"),
+    ],
+)
+def test_control_materials_are_no_patient_results(header: str, order: str) -> None:
+    assert one("R|1|^^^CRP|1", header=header, order=order).kind is Kind.QC
+
+
+def test_a_control_may_be_declared() -> None:
+    draft = one("R|1|^^^CRP|1", order="O|1|QC-L1", qc=[{"field": "O3", "prefix": "qc-"}])
+    assert draft.kind is Kind.QC
+
+
+@pytest.mark.parametrize("bad", [{"field": "O3"}, {"field": "Z3", "equals": "Q"}, {"field": "O3", "pattern": "("}])
+def test_a_control_mark_must_make_sense(bad: dict[str, str]) -> None:
+    with pytest.raises(ValidationError):
+        ASTM.options(qc=[bad])
+
+
+# -- a message
+
+
+def test_a_result_with_specimen_and_time_is_itself_in_any_message() -> None:
+    result = "R|1|^^^CRP|1|mg/L||N||F||||20260115092830"
+    first, again = one(result), one(result, header="H|\\^&|other")
+    assert first.identity is not None
+    assert first.identity == again.identity
+    assert one(result.replace("|1|mg", "|2|mg")).identity != first.identity
+
+
+def test_equal_results_in_one_message_stay_two() -> None:
+    result = "R|1|^^^CRP|1|mg/L||N||F||||20260115092830"
+    first, second = read(f"H|\\^&\rP|1\rO|1|S1\r{result}\r{result}\rL|1|N\r")
+    assert first.identity != second.identity
+
+
+def test_a_result_without_its_own_time_is_known_by_its_place() -> None:
+    text = "H|\\^&\rP|1\rO|1|S1\rR|1|^^^A|1\rR|2|^^^B|2\rL|1|N\r"
+    first, second = read(text)
+    assert first.identity is None
+    assert first.extent == text.index("\rR|2")
+    assert second.extent == text.index("\rL")
+
+
+def test_comments_and_makers_records_stay_with_their_result() -> None:
+    first, second = read(
+        "H|\\^&\rP|1\rO|1|S1\rM|1|HISTOGRAM|AAAA\rR|1|^^^A|1\rC|1|I|shaken|G\rM|1|RAW|1^2\rR|2|^^^B|2\rL|1|N\r"
+    )
+    assert first.attributes["comments"] == ["shaken"]
+    assert first.attributes["records"] == ["M|1|RAW|1^2"]
+    assert first.attributes["order_records"] == ["M|1|HISTOGRAM|AAAA"]
+    assert not {"comments", "records", "order_records"} & set(second.attributes)
+
+
+def test_a_query_is_no_result() -> None:
+    assert read("H|\\^&\rQ|1|^S1||ALL||||||||O\rL|1|N\r") == []
+
+
+def test_what_belongs_to_no_result_is_an_event() -> None:
+    drafts = read("H|\\^&||||||||||||20260101000000\rM|1|LAMP|OLD\rC|1|I|door open\rL|1|N\r")
+    assert [(draft.kind, draft.test, draft.value) for draft in drafts] == [
+        (Kind.EVENT, "maker-record", "M|1|LAMP|OLD"),
+        (Kind.EVENT, "comment", "door open"),
+    ]
+
+
+def test_of_a_message_broken_off_only_whole_results_are_read() -> None:
+    whole = "H|\\^&\rP|1\rO|1|S1\rR|1|^^^A|1\rR|2|^^^B|2\r"
+    first, second = read(whole, sound=False)
+    assert (first.quality, second.quality) == (Quality.GOOD, Quality.UNCERTAIN)
+    assert second.quality_reason == "message incomplete"
+    (only,) = read(whole[:-2], sound=False)
+    assert (only.test, only.quality) == ("^^^A", Quality.GOOD)
+
+
+@pytest.mark.parametrize("text", ["H|\\^&\rP|1\r", "H|\\^&\rP|", "H|\\^&"])
+def test_a_message_broken_off_before_its_results_is_incomplete(text: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        read(text, sound=False)
+    assert caught.value.reason is Reason.INCOMPLETE
+
+
+def test_a_guessed_character_set_makes_a_result_uncertain() -> None:
+    raw = "H|\\^&\rO|1|S1\rR|1|^^^CRP|1|µg/L\rL|1|N\r".encode("latin-1")
+    (draft,) = ASTM.decode(Message(raw), ASTM.options())
+    assert (draft.unit, draft.quality) == ("µg/L", Quality.UNCERTAIN)
+    (draft,) = ASTM.decode(Message(raw), ASTM.options(encoding="latin-1"))
+    assert (draft.unit, draft.quality) == ("µg/L", Quality.GOOD)
+
+
+def test_an_unknown_character_set_is_a_configuration_error() -> None:
+    with pytest.raises(ValidationError, match="no character set"):
+        ASTM.options(encoding="latin-99")
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200), st.booleans())
+def test_decoding_any_bytes_gives_drafts_or_a_decode_error(raw: bytes, sound: bool) -> None:
+    for prefix in (b"", b"H|\\^&", b"H|\\^&\rO|1|S1\rR|1|", b"H|\\^&\rR|"):
+        with contextlib.suppress(DecodeError):
+            list(ASTM.decode(Message(prefix + raw, sound=sound), ASTM.options()))
+
+
+# -- dialects
+
+
+def test_a_known_dialect_is_recognised_and_configuration_goes_first() -> None:
+    header = "H|\\^&|||cobas-e411^1|||||host|RSUPL^REAL|P|1"
+    draft = one("R|1|^^^400/|-1^0.271|COI", header=header)
+    assert (draft.value, draft.interpretation) == ("0.271", "negative")
+    assert draft.attributes["dialect"] == "cobas-e411"
+    assert one("R|1|^^^400/|-1^0.271|COI", header=header, recognise=False).value == "-1^0.271"
+    assert one("R|1|^^^400/|-1^0.271|COI", header=header, value="R4.1", qualitative={}).value == "-1"
+
+
+def test_every_variant_presets_options_that_exist() -> None:
+    for variant in ASTM.variants:
+        ASTM.options(**variant.options)
+
+
+# -- recordings
+
+
+def sample(name: str, **options: Any) -> list[Draft]:
+    wire = (SAMPLES / name).read_bytes()
+    chosen = ASTM.options(framing="lis01" if name.endswith(".bin") else "none", **options)
+    exchange = ASTM.host(chosen)
+    events = [*exchange.receive(wire, 0.0), *exchange.close()]
+    assert b"".join(event.raw for event in events) == wire
+    assert not [event for event in events if isinstance(event, Rejected)]
+    raw = b"".join(event.raw for event in events if isinstance(event, Received))
+    return list(ASTM.decode(Message(raw), chosen))
+
+
+@recorded
+def test_euroimmun() -> None:
+    variant = next(variant for variant in ASTM.variants if variant.name == "euroimmun")
+    name = "blutspende+go-astm/examples/euroimmun_analyzer1_v10/sampleigg.astm"
+    drafts = sample(name, **variant.options)
+    assert len(drafts) == 20
+    assert [draft.value for draft in drafts[:4]] == [">8", "7,41", ">8", "6,77"]
+    assert (drafts[1].specimen, drafts[1].patient, drafts[1].unit) == ("TEST-27-077-5-1", None, "Ratio")
+    assert drafts[14].specimen == "TEST-27-026-5-1  57"
+
+
+@recorded
+def test_bio_rad_ih() -> None:
+    drafts = sample("blutspende+go-astm/examples/ihcom_v52/bloodtype.astm")
+    assert [draft.value for draft in drafts] == ["40", "0", "0", "A^NEG^NEG^ccee^K-^NEG"]
+    assert {draft.specimen for draft in drafts} == {"1122206642"}
+    assert {draft.unit for draft in drafts} == {None}
+    assert drafts[0].device_time == "20220311114103"
+    assert all(draft.quality is Quality.GOOD for draft in drafts)
+
+
+@recorded
+def test_yumizen() -> None:
+    drafts = sample("blutspende+go-astm/examples/yumizen/result.astm")
+    assert len(drafts) == 20
+    assert {draft.kind for draft in drafts} == {Kind.QC}
+    assert (drafts[0].test, drafts[0].value, drafts[0].unit) == ("^^^MCV^787-2", "78.4", "um3")
+    assert drafts[0].code == "loinc:787-2"
+    assert len(drafts[0].attributes["order_records"]) == 3  # type: ignore[arg-type]
+    assert drafts[0].specimen == "PX449L"
+
+
+@recorded
+@pytest.mark.parametrize("number", ["00", "01", "04"])
+def test_queries(number: str) -> None:
+    assert sample(f"blutspende+go-astm/extracted/identify_test_{number}.astm") == []
+
+
+@recorded
+def test_immucor() -> None:
+    number, call = sample("blutspende+go-astm/extracted/identify_test_02.astm")
+    assert (number.value, number.quality) == ("0^0^8.8", Quality.UNCERTAIN)
+    assert (call.value, call.quality, call.specimen) == ("Negative", Quality.GOOD, "VAL99999903")
+
+
+@recorded
+def test_taqman() -> None:
+    (missing,) = sample("deforay+intelis-interfacing/reconstructed/taqman_1.bin")
+    assert (missing.value, missing.specimen, missing.unit) == ("Target Not Detected", "TM-0001/26", None)
+    (titer,) = sample("deforay+intelis-interfacing/reconstructed/taqman_2.bin")
+    assert (titer.value, titer.unit, titer.attributes["log10"]) == ("2.52E+3", "cp/mL", "3.40")
+    assert titer.attributes["R4"] == "2.52E+3 (3.40)"
+    assert titer.status is Status.FINAL
+
+
+@recorded
+def test_a_hosts_orders_are_no_results() -> None:
+    """The trace of a middleware, its control bytes spelled out; names were replaced in it, checksums were not."""
+    trace = (SAMPLES / "harunergul+astm-for-pms/ASTM_PMS/samples.txt").read_text()
+    texts = re.findall(r"\[STX\]\d(.*?)\[CR\]\[ETX\](..)", trace)
+    assert len(texts) == 8
+    wire = ENQ + b"".join(frame(number, text.encode() + b"\r") for number, (text, _) in enumerate(texts, 1)) + EOT
+    exchange = ASTM.host(ASTM.options())
+    events = list(exchange.receive(wire, 0.0))
+    assert not [event for event in events if isinstance(event, Rejected)]
+    raw = b"".join(event.raw for event in events if isinstance(event, Received))
+    drafts = list(ASTM.decode(Message(raw), ASTM.options()))
+    assert {draft.kind for draft in drafts} == {Kind.EVENT}
+    printed = [text[1] for text in texts]
+    assert [wire.split(b"\x03")[1:][place][:2].decode() == printed[place] for place in (0, 2, 3, 4, 5, 7)] == [True] * 6
+
+
+# -- plain lines, queries, the simulated analyser
+
+
+@pytest.mark.parametrize("ending", ["\r", "\n", "\r\n"])
+@settings(deadline=None)
+@given(cuts=st.lists(st.integers(0, 300), max_size=10))
+def test_plain_lines_make_the_same_messages_however_cut(ending: str, cuts: list[int]) -> None:
+    message = ending.join(["H|\\^&", "P|1", "O|1|S1", "R|1|^^^CRP|1", "L|1|N", ""])
+    wire = (message * 3).encode()
+    exchange, raws, pieces = Unframed(), [], list[bytes]()
+    edges = sorted({0, len(wire), *(cut for cut in cuts if cut < len(wire))})
+    for start, stop in pairwise(edges):
+        for event in exchange.receive(wire[start:stop], 0.0):
+            pieces.append(event.raw)
+            if isinstance(event, Received):
+                raws.append(event.raw)
+    assert b"".join(pieces) == wire
+    assert len(raws) == 3
+    assert len(set(raws)) == 1
+
+
+def test_a_file_that_ends_without_a_line_end_is_whole() -> None:
+    exchange = Unframed()
+    assert list(exchange.receive(b"H|\\^&\nL|1|N", 0.0)) == []
+    assert list(exchange.close()) == [Received(b"H|\\^&\nL|1|N")]
+    assert list(exchange.receive(b"H|\\^&\nR|1|^^^A|1\n", 0.0)) == []
+    assert list(exchange.close()) == [Received(b"H|\\^&\nR|1|^^^A|1\n", sound=False)]
+
+
+def test_lines_without_end_are_refused_in_time() -> None:
+    exchange = Unframed(max_message=1000)
+    (event,) = exchange.receive(b"x" * 1001, 0.0)
+    assert isinstance(event, Rejected)
+    assert event.reason is Reason.TOO_LONG
+
+
+def test_queries_are_answered_unless_told_otherwise() -> None:
+    wire = b"".join(_session(b"H|\\^&\rQ|1|^S1||ALL\rL|1|N\r"))
+    answering = list(ASTM.host(ASTM.options()).receive(wire, 0.0))
+    assert answering[-1] == Send(ENQ)
+    silent = list(ASTM.host(ASTM.options(host_query="ignore")).receive(wire, 0.0))
+    assert silent[-1] != Send(ENQ)
+
+
+def _session(message: bytes) -> list[bytes]:
+    """What the simulated analyser writes when everything it sends is acknowledged."""
+    exchange = ASTM.instrument(ASTM.options())
+    written = [event.data for event in exchange.offer(message, 0.0) if isinstance(event, Send)]
+    while not exchange.idle:
+        written += [event.data for event in exchange.receive(ACK, 0.0) if isinstance(event, Send)]
+    return written
+
+
+DRAWN = {
+    "time": datetime(2026, 1, 15, 9, 28, 30, tzinfo=UTC),
+    "kind": "result",
+    "specimen": "S|1^a",
+    "patient": "PID-1",
+    "operator": "op7",
+    "results": [
+        {"test": "^^^CRP", "value": "12.4", "unit": "mg/L", "flags": ["H", "A"], "status": "preliminary"},
+        {"test": "^^^HBSAG", "value": "0.27", "unit": "COI", "interpretation": "negative"},
+        {"test": "^^^FLU", "interpretation": "detected"},
+    ],
+}
+
+
+@pytest.mark.parametrize("variant", [None, *(variant.name for variant in ASTM.variants)])
+def test_what_the_simulated_analyser_means_is_what_is_read(variant: str | None) -> None:
+    presets = next((each.options for each in ASTM.variants if each.name == variant), {})
+    options = ASTM.options(**presets)
+    message = ASTM.encode(DRAWN, options)
+    crp, hbsag, flu = ASTM.decode(Message(message), options)
+    assert (crp.test, crp.value, crp.flags) == ("^^^CRP", "12.4", ("H", "A"))
+    assert crp.unit == ("mg/L" if options.unit else None)
+    assert (crp.specimen, crp.operator, crp.status) == ("S|1^a", "op7", Status.PRELIMINARY)
+    assert crp.device_time == "20260115092830"
+    assert (hbsag.value, hbsag.interpretation) in {("0.27", "negative"), ("0.27^negative", None)}
+    assert flu.value == "detected"
+    assert crp.kind is Kind.RESULT
+    (control, *_) = ASTM.decode(Message(ASTM.encode({**DRAWN, "kind": "qc"}, options)), options)
+    assert control.kind is Kind.QC

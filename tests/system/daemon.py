@@ -1,0 +1,105 @@
+"""The real daemon in a process of its own, and free ports to run it on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+PATIENCE = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+class Daemon:
+    """`assaygate run` on a folder. `start` returns once it has logged `ready`."""
+
+    def __init__(self, folder: Path, config: str) -> None:
+        self.folder = folder
+        self.config = folder / "assaygate.toml"
+        self.data_dir = folder / "data"
+        self.http = free_port()
+        self.config.write_text(
+            f'[gateway]\nsite = "test"\ndata_dir = "{self.data_dir}"\n[http]\nlisten = "127.0.0.1:{self.http}"\n{config}'
+        )
+        self.process: subprocess.Popen[bytes] | None = None
+        self.log: list[str] = []
+        self._reader: threading.Thread | None = None
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "gateway.cli", "run", "-c", str(self.config)],
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, args=(self.process, ready))
+        self._reader.start()
+        if not ready.wait(PATIENCE) or self.process.poll() is not None:
+            self.kill()
+            raise AssertionError("the daemon did not become ready:\n" + "".join(self.log[-40:]))
+
+    def _read(self, process: subprocess.Popen[bytes], ready: threading.Event) -> None:
+        assert process.stderr
+        with process.stderr:
+            for line in process.stderr:
+                self.log.append(line.decode(errors="replace"))
+                if b'"event": "ready"' in line or b'"event":"ready"' in line:
+                    ready.set()
+        ready.set()
+
+    def kill(self, number: int = signal.SIGKILL) -> int:
+        """Send a signal and wait for the end; the exit status."""
+        if self.process is None:
+            return 0
+        self.process.send_signal(number)
+        status = self.process.wait(PATIENCE)
+        if self._reader:
+            self._reader.join()
+        self.process = None
+        return status
+
+    def stop(self) -> int:
+        return self.kill(signal.SIGTERM)
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run another assaygate command with this configuration."""
+        name, *rest = arguments
+        return subprocess.run(
+            [sys.executable, "-m", "gateway.cli", name, "-c", str(self.config), *rest],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def export(self, *arguments: str) -> list[dict[str, Any]]:
+        done = self.command("export", *arguments)
+        assert done.returncode == 0, done.stderr
+        return [orjson.loads(line) for line in done.stdout.splitlines()]
+
+    def verify(self, *ledgers: Path) -> dict[str, Any]:
+        done = self.command("verify", "--json", *(f"--against={ledger}" for ledger in ledgers))
+        assert done.stdout, done.stderr
+        report: dict[str, Any] = json.loads(done.stdout)
+        return {**report, "exit": done.returncode}
+
+    def until(self, count: int, *arguments: str) -> list[dict[str, Any]]:
+        """Wait until the journal holds `count` observations."""
+        end = time.monotonic() + PATIENCE
+        while len(rows := self.export(*arguments)) < count and time.monotonic() < end:
+            time.sleep(0.1)
+        return rows
