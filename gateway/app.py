@@ -88,7 +88,7 @@ class App:
         self.supervisor.start(f"device:{device.id}", lambda: link.run(session))
 
     def _start_sink(self, sink_id: str) -> None:
-        from gateway.sinks import build  # noqa: PLC0415 - HTTP clients are imported when a sink wants one
+        from gateway.sinks import build
 
         options = next(sink for sink in self.config.sinks if sink.id == sink_id)
         sink = build(options, self.journal, self.config.gateway.site, self.config.brokers)
@@ -96,14 +96,14 @@ class App:
         self.supervisor.start(f"sink:{sink_id}", sink.run)
 
     async def _run_alarms(self) -> None:
-        from gateway.alarms.engine import AlarmEngine  # noqa: PLC0415
+        from gateway.alarms.engine import AlarmEngine
 
         self.alarms = AlarmEngine(self.config, self.journal, self)
         await self.alarms.run()
 
     async def _run_web(self) -> None:
-        from gateway.views import AppViews  # noqa: PLC0415 - the page may come a moment after the instruments
-        from gateway.web.server import serve  # noqa: PLC0415
+        from gateway.views import AppViews
+        from gateway.web.server import serve
 
         await serve(AppViews(self), self.journal, self.config.http, self.ready)
 
@@ -111,9 +111,8 @@ class App:
         """Remove what is due, a step at a time, so that instruments' commits go in between."""
         options = self.config.journal
         while True:
-            while await self.journal.write(lambda t: retention.step(t, options.keep, options.keep_bytes)):
-                await asyncio.sleep(0)
-            await asyncio.sleep(TIDY_EVERY)
+            gone = await self.journal.write(lambda t: retention.step(t, options.keep, options.keep_bytes))
+            await asyncio.sleep(0 if gone else TIDY_EVERY)
 
     async def _look(self) -> None:
         while True:
@@ -154,7 +153,7 @@ class App:
                 new = load(self._path)
             except ConfigError as error:
                 self.reload_error = str(error)
-                log.error("configuration not reloaded: it has problems", problems=error.problems)
+                log.warning("configuration not reloaded: it has problems", problems=error.problems)
                 return
             self.reload_error = ""
             await self._change(self.config, new)
@@ -190,6 +189,8 @@ class App:
             log.warning("these tables take effect at the next start", tables=unchanged)
         changed = sorted(devices | sinks | brokers)
         await self.journal.write(lambda t: t.audit("configuration.reloaded", changed=changed))
+        for known in self._links.brokers.values():
+            known.settle()
         log.info("configuration reloaded", changed=changed)
 
     # ---- stopping

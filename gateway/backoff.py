@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Backoff:
     """Full jitter: any time up to a limit that doubles with every failure in a row.
 
-  Links and sinks that failed together do not come back together, and a store that restarts is found again soon.
+    Links and sinks that failed together do not come back together, and a store that restarts is found again soon.
     """
 
     first: float = 0.5  # seconds

@@ -39,10 +39,10 @@ class Commands(click.Group):
             raise
         except BrokenPipeError:
             sys.exit(0)
-        except Exception as error:  # noqa: BLE001 - the last place where an error can be put into words
+        except Exception as error:
             if ctx.params.get("debug"):
                 raise
-            from gateway.config import ConfigError  # noqa: PLC0415
+            from gateway.config import ConfigError
 
             click.echo(str(error) or type(error).__name__, err=True)
             sys.exit(ASKED_WRONGLY if isinstance(error, ConfigError | LookupError) else FOUND_A_PROBLEM)
@@ -55,7 +55,7 @@ def main(debug: bool) -> None:
 
 
 def _load(path: Path) -> Config:
-    from gateway.config import load  # noqa: PLC0415
+    from gateway.config import load
 
     return load(path)
 
@@ -68,12 +68,14 @@ def _table(rows: Iterable[tuple[str, ...]]) -> None:
 
 
 @main.command()
-@click.option("--data-dir", type=click.Path(path_type=Path), help="Keep the demo's journal here (default: a temporary folder).")
+@click.option(
+    "--data-dir", type=click.Path(path_type=Path), help="Keep the demo's journal here (default: a temporary folder)."
+)
 @click.option("--port", default=8470, show_default=True, help="Port of the page; 0: any free one.")
 @click.option("--for", "seconds", type=float, help="Stop after so many seconds.")
 def demo(data_dir: Path | None, port: int, seconds: float | None) -> None:
     """Show the main job on simulated instruments, with a live page."""
-    from gateway.demo import run_demo  # noqa: PLC0415
+    from gateway.demo import run_demo
 
     run_demo(data_dir, port, seconds)
 
@@ -82,7 +84,7 @@ def demo(data_dir: Path | None, port: int, seconds: float | None) -> None:
 @config_option
 def run(config_path: Path) -> None:
     """Run the daemon in the foreground; it logs `ready` with its addresses. SIGHUP reloads, SIGTERM stops."""
-    from gateway.app import run_daemon  # noqa: PLC0415
+    from gateway.app import run_daemon
 
     run_daemon(config_path)
 
@@ -92,7 +94,7 @@ def run(config_path: Path) -> None:
 @json_option
 def check(config_path: Path, as_json: bool) -> None:
     """Validate the configuration without starting anything."""
-    from gateway.config import ConfigError  # noqa: PLC0415
+    from gateway.config import ConfigError
 
     try:
         config = _load(config_path)
@@ -110,7 +112,7 @@ def check(config_path: Path, as_json: bool) -> None:
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
 def init(folder: Path) -> None:
     """Find serial ports and brokers and write a commented configuration into FOLDER."""
-    from gateway.discover import configuration  # noqa: PLC0415
+    from gateway.discover import configuration
 
     path = folder / "assaygate.toml"
     if path.exists():
@@ -125,7 +127,7 @@ def init(folder: Path) -> None:
 @json_option
 def doctor(config_path: Path, as_json: bool) -> None:
     """Check ports, permissions, brokers, stores, disk and clock."""
-    from gateway.doctor import Check, examine  # noqa: PLC0415
+    from gateway.doctor import Check, examine
 
     async def collect() -> list[Check]:
         checks = []
@@ -147,8 +149,8 @@ def doctor(config_path: Path, as_json: bool) -> None:
 @json_option
 def drivers_(name: str | None, as_json: bool) -> None:
     """List drivers, or print one driver's manual."""
-    import drivers  # noqa: PLC0415
-    from drivers.kit import manual  # noqa: PLC0415
+    import drivers
+    from drivers.kit import manual
 
     if name is None:
         known = [drivers.load(one) for one in drivers.names()]
@@ -165,11 +167,17 @@ def drivers_(name: str | None, as_json: bool) -> None:
 
 @main.command()
 @click.argument("driver")
-@click.option("--link", default=None, help="pty[:PATH], tcp:HOST:PORT, tcp-listen:HOST:PORT, mqtt:HOST:PORT/TOPIC or folder:PATH.")
-@click.option("--rate", type=float, default=1.0, show_default=True, help="Messages a second; 0: as fast as acknowledged.")
+@click.option(
+    "--link", default=None, help="pty[:PATH], tcp:HOST:PORT, tcp-listen:HOST:PORT, mqtt:HOST:PORT/TOPIC or folder:PATH."
+)
+@click.option(
+    "--rate", type=float, default=1.0, show_default=True, help="Messages a second; 0: as fast as acknowledged."
+)
 @click.option("--speed", type=float, default=1.0, show_default=True, help="Model seconds a real second.")
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--fault", "faults", multiple=True, metavar="NAME=P", help="A named fault and its probability; repeatable.")
+@click.option(
+    "--fault", "faults", multiple=True, metavar="NAME=P", help="A named fault and its probability; repeatable."
+)
 @click.option("--scenario", type=click.Path(path_type=Path, exists=True), help="A whole bench from a TOML file.")
 @click.option("--ledger", type=click.Path(path_type=Path), help="Write what was meant and what was acknowledged.")
 @click.option("--for", "seconds", type=float, help="Stop after so many seconds.")
@@ -178,7 +186,7 @@ def drivers_(name: str | None, as_json: bool) -> None:
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="A driver option, as TOML; repeatable.")
 def simulate(**asked: Any) -> None:
     """Run one simulated instrument and print where it can be reached."""
-    from gateway.demo import run_simulation  # noqa: PLC0415
+    from gateway.demo import run_simulation
 
     run_simulation(asked, click.echo)
 
@@ -189,7 +197,7 @@ def simulate(**asked: Any) -> None:
 @json_option
 def tap(config_path: Path, device: str, as_json: bool) -> None:
     """Show a device's live wire traffic: readable beside hex, bad checksums with what was wanted."""
-    from gateway.traffic import watch  # noqa: PLC0415
+    from gateway.traffic import watch
 
     asyncio.run(watch(_load(config_path).gateway.data_dir, device, click.echo, as_json=as_json))
 
@@ -201,7 +209,7 @@ def tap(config_path: Path, device: str, as_json: bool) -> None:
 @click.option("--for", "seconds", type=float, help="Stop after so many seconds (default: at Ctrl-C).")
 def capture(config_path: Path, device: str, output: Path, seconds: float | None) -> None:
     """Record a device's wire traffic, both ways, with its timing."""
-    from gateway.traffic import record  # noqa: PLC0415
+    from gateway.traffic import record
 
     config = _load(config_path)
     driver = next((d.driver for d in config.devices if d.id == device), "")
@@ -216,7 +224,7 @@ def capture(config_path: Path, device: str, output: Path, seconds: float | None)
 @click.option("--to", "address", metavar="HOST:PORT", help="Send the instrument's side there instead of decoding.")
 def replay(recording: Path, driver: str, options: tuple[str, ...], address: str | None) -> None:
     """Decode a recording, or send it again."""
-    from gateway.traffic import decode_recording, send_recording  # noqa: PLC0415
+    from gateway.traffic import decode_recording, send_recording
 
     if address:
         asyncio.run(send_recording(recording, driver, options, address, click.echo))
@@ -243,18 +251,20 @@ def export(
     output: IO[bytes],
 ) -> None:
     """Write the journal's observations, oldest first; also while the daemon runs."""
-    from gateway.reports import export_to  # noqa: PLC0415
+    from gateway.reports import export_to
 
     export_to(_load(config_path), since, until, device, quantity, form, output)
 
 
 @main.command()
 @config_option
-@click.option("--against", "ledgers", multiple=True, type=click.Path(path_type=Path, exists=True), help="A simulator's ledger.")
+@click.option(
+    "--against", "ledgers", multiple=True, type=click.Path(path_type=Path, exists=True), help="A simulator's ledger."
+)
 @json_option
 def verify(config_path: Path, ledgers: tuple[Path, ...], as_json: bool) -> None:
-    """Check the journal's integrity and audit chain; against ledgers: acknowledged, lost, doubled, altered, invented."""
-    from gateway.reports import verify_journal  # noqa: PLC0415
+    """Check the journal and its audit chain; against ledgers: acknowledged, lost, doubled, altered, invented."""
+    from gateway.reports import verify_journal
 
     report, good = verify_journal(_load(config_path), ledgers)
     _report(report, as_json)
@@ -267,7 +277,7 @@ def verify(config_path: Path, ledgers: tuple[Path, ...], as_json: bool) -> None:
 @click.pass_context
 def quarantine(ctx: click.Context, config_path: Path, as_json: bool) -> None:
     """What could not be decoded, with its raw bytes and why."""
-    from gateway.quarantine import Quarantine  # noqa: PLC0415
+    from gateway.quarantine import Quarantine
 
     ctx.obj = Quarantine(_load(config_path))
     if ctx.invoked_subcommand is None:
@@ -288,7 +298,7 @@ def _list_quarantine(entries: list[dict[str, Any]], as_json: bool) -> None:
 @click.pass_obj
 def quarantine_show(found: Any, entry: int) -> None:
     """Print one entry's bytes."""
-    from gateway.traffic import dump  # noqa: PLC0415
+    from gateway.traffic import dump
 
     message, reason = found.show(entry)
     click.echo(reason)
@@ -310,7 +320,7 @@ def quarantine_retry(found: Any, entries: tuple[int, ...]) -> None:
 @json_option
 def version(as_json: bool) -> None:
     """Print the versions of the gateway and what it runs on."""
-    from gateway.reports import versions  # noqa: PLC0415
+    from gateway.reports import versions
 
     _report(versions(), as_json)
 

@@ -111,7 +111,7 @@ def _dotted(location: Location) -> str:
 
 @lru_cache(maxsize=256)
 def device_model(name: str) -> type[Device]:
-    """The model of a `[[devices]]` table with this driver: the common keys and the driver's. KeyError: no such driver."""
+    """The model of a `[[devices]]` table: the common keys and this driver's. Errors: KeyError (no such driver)."""
     driver = drivers.load(name)
     bases = cast("tuple[type[Device], ...]", (Device, driver.options))
     return create_model(f"Device[{name}]", __base__=bases)
@@ -211,7 +211,9 @@ def _cross_check(config: Config, problems: _Problems) -> None:
             problems.add(("devices", number, "link", "broker"), message)
     for number, sink in enumerate(config.sinks):
         if sink.type == "mqtt" and sink.broker not in brokers:
-            problems.add(("sinks", number, "broker"), f"no broker is called {sink.broker!r}. {_suggest(sink.broker, brokers)}")
+            problems.add(
+                ("sinks", number, "broker"), f"no broker is called {sink.broker!r}. {_suggest(sink.broker, brokers)}"
+            )
     notifiers = [notifier.id for notifier in config.notifiers]
     for number, alarm in enumerate(config.alarms):
         for name in alarm.notify:

@@ -42,9 +42,7 @@ async def serve(data_dir: Path, sessions: Callable[[], Mapping[str, Session]]) -
         path.unlink(missing_ok=True)
 
 
-async def _answer(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sessions: Mapping[str, Session]
-) -> None:
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sessions: Mapping[str, Session]) -> None:
     try:
         request = orjson.loads(await reader.readline())
         session = sessions[request["tap"]]

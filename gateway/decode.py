@@ -64,7 +64,7 @@ def read(message: RawMessage, reading: Reading | None) -> list[Row] | Failure:
         drafts = list(islice(drafts, MOST_DRAFTS))
     except DecodeError as error:
         return Failure(error.reason, str(error))
-    except Exception as error:  # noqa: BLE001 - a driver's defect costs this message's reading, never its bytes
+    except Exception as error:
         log.exception("driver failed", device=message.device, raw=message.id)
         return Failure(Reason.FAULT, f"{type(error).__name__}: {error}")
     if message.retained:
@@ -144,7 +144,9 @@ class Decoder:
                 outcome.broken[first] = (row[3], time.time() + PATIENCE)
                 continue
             if row[1] is None:
-                whole = RawMessage(row[0], row[3], row[4], row[5], restore(row[7], row[8]), state, row[6] < 0, row[6] != 0)
+                whole = RawMessage(
+                    row[0], row[3], row[4], row[5], restore(row[7], row[8]), state, row[6] < 0, row[6] != 0
+                )
                 self._add(outcome, whole)
             elif message := read_message(db, first):
                 self._add(outcome, message)

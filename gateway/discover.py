@@ -19,7 +19,7 @@ class Found:
 
 def serial_ports() -> Iterator[Found]:
     """Serial ports by their lasting names: by-id, or by-path where the adapter has no serial number."""
-    from serial.tools import list_ports  # noqa: PLC0415 - walks the system's devices, only wanted here
+    from serial.tools import list_ports
 
     stable = {}
     for folder in ("/dev/serial/by-path", "/dev/serial/by-id"):

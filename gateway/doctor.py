@@ -37,7 +37,9 @@ async def examine(config: Config) -> AsyncIterator[Check]:
         if isinstance(link, SerialOptions):
             yield _serial(device.id, link)
         elif isinstance(link, TcpOptions):
-            yield await _reach(f"{device.id}: instrument", link.host, link.port, "Switch it on; check cable and address.")
+            yield await _reach(
+                f"{device.id}: instrument", link.host, link.port, "Switch it on; check cable and address."
+            )
         elif isinstance(link, TcpListenOptions):
             yield await _listen(device.id, link)
         elif isinstance(link, FileOptions):
@@ -59,7 +61,9 @@ def _data_dir(path: Path) -> Check:
         at = at.parent
     if os.access(at, os.W_OK):
         return Check("data directory", True, f"{path} can be written")
-    return Check("data directory", False, f"{path} cannot be written", f"Create it for this user: install -d -m 700 {path}")
+    return Check(
+        "data directory", False, f"{path} cannot be written", f"Create it for this user: install -d -m 700 {path}"
+    )
 
 
 def _disk(path: Path) -> Check:
@@ -68,7 +72,9 @@ def _disk(path: Path) -> Check:
         at = at.parent
     free = shutil.disk_usage(at).free
     found = f"{free / 1e9:.1f} GB free"
-    return Check("disk", free > 1e9, found, "" if free > 1e9 else "Free some space: below 32 MB nothing is acknowledged.")
+    return Check(
+        "disk", free > 1e9, found, "" if free > 1e9 else "Free some space: below 32 MB nothing is acknowledged."
+    )
 
 
 def _clock() -> Check:
@@ -85,7 +91,9 @@ def _serial(device: str, link: SerialOptions) -> Check:
     if not path.exists():
         known = Path("/dev/serial/by-id")
         there = ", ".join(str(p) for p in known.iterdir()) if known.is_dir() else "no serial adapter is plugged in"
-        return Check(f"{device}: port", False, f"{path} is not there", f"Plug it in or correct link.port. There: {there}.")
+        return Check(
+            f"{device}: port", False, f"{path} is not there", f"Plug it in or correct link.port. There: {there}."
+        )
     if not os.access(path, os.R_OK | os.W_OK):
         return Check(f"{device}: port", False, f"no permission for {path}", "Add this user to the group dialout.")
     return Check(f"{device}: port", True, f"{path} can be opened")
@@ -94,7 +102,9 @@ def _serial(device: str, link: SerialOptions) -> Check:
 def _folder(device: str, link: FileOptions) -> Check:
     path = Path(link.path)
     ok = path.is_dir() and os.access(path, os.R_OK | os.X_OK)
-    return Check(f"{device}: folder", ok, f"{path} {'can' if ok else 'cannot'} be read", "" if ok else f"mkdir -p {path}")
+    return Check(
+        f"{device}: folder", ok, f"{path} {'can' if ok else 'cannot'} be read", "" if ok else f"mkdir -p {path}"
+    )
 
 
 async def _reach(name: str, host: str, port: int, remedy: str) -> Check:
@@ -121,7 +131,9 @@ async def _free(name: str, host: str, port: int) -> Check:
     try:
         server = await asyncio.start_server(lambda _r, w: w.close(), host, port)
     except OSError as error:
-        return Check(name, False, f"{host}:{port}: {error.strerror}", "Fine if this assaygate is running; else free it.")
+        return Check(
+            name, False, f"{host}:{port}: {error.strerror}", "Fine if this assaygate is running; else free it."
+        )
     server.close()
     return Check(name, True, f"{host}:{port} is free")
 

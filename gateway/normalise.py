@@ -53,7 +53,9 @@ class TestMap(_Strict):
     quantity: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9-]{0,99}$", description="lower-case-with-hyphens")
     loinc: str | None = Field(None, pattern=r"^\d{1,7}-\d$")
     code: str | None = Field(None, description='a code of another system, "local:abc"')
-    from_unit: str | None = Field(None, description="what the instrument's unit means, UCUM, where it says it badly or not")
+    from_unit: str | None = Field(
+        None, description="what the instrument's unit means, UCUM, where it says it badly or not"
+    )
     unit: str | None = Field(None, description="convert to this UCUM unit")
     molar_mass: float | None = Field(None, gt=0, description="g/mol, to convert mass to amount of substance")
     kind: Kind | None = None
@@ -101,10 +103,12 @@ class DeviceSettings(_Strict):
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            import difflib  # noqa: PLC0415 - for an error only
+            import difflib
 
             near = difflib.get_close_matches(name, available_timezones(), 1, 0.5)
-            raise ValueError(f"no time zone is called {name!r}. {f'Did you mean {near[0]!r}?' if near else ''}") from None
+            raise ValueError(
+                f"no time zone is called {name!r}. {f'Did you mean {near[0]!r}?' if near else ''}"
+            ) from None
         return name
 
     @field_validator("units")
@@ -317,7 +321,7 @@ class Normaliser:
             work.interpretation = meaning
             return
         if text[0] in "<>≤≥":
-            from drivers.kit.values import split_comparator  # noqa: PLC0415
+            from drivers.kit.values import split_comparator
 
             work.comparator = work.comparator or split_comparator(text)[0]
             return

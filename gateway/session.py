@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from drivers.kit.exchange import Event, Exchange, Reason, Received, Rejected, Send, WireError
+from drivers.kit.exchange import Event, Exchange, Reason, Rejected, Send, WireError
 from gateway.journal.schema import BROKEN, LAST, PART, REFUSED
 from gateway.journal.store import Journal
 from gateway.journal.transaction import Keep, Thread
@@ -110,9 +110,7 @@ class Conversation:
             self._carry_out(self._exchange.tick, NO_BYTES, None)
         self._arm()
 
-    def _carry_out(
-        self, events: Callable[[float], Iterable[Event]], chunk: Chunk, delivery: _Delivery | None
-    ) -> None:
+    def _carry_out(self, events: Callable[[float], Iterable[Event]], chunk: Chunk, delivery: _Delivery | None) -> None:
         now = self._loop.time()
         try:
             for event in events(now):
@@ -120,7 +118,7 @@ class Conversation:
         except WireError as error:
             log.warning("conversation ended", device=self._device, peer=self._port.peer, why=str(error))
             self._port.close()
-        except Exception:  # noqa: BLE001 - a defect of ours ends this conversation only, and its bytes are kept
+        except Exception:
             log.exception("exchange failed", device=self._device, peer=self._port.peer)
             self._event(Rejected(chunk.data, Reason.FAULT, detail="exchange failed"), chunk, delivery, now)
             self._port.close()

@@ -57,7 +57,7 @@ class Supervisor:
             part.running = True
             try:
                 await run()
-            except Exception as error:  # noqa: BLE001 - whatever it was, the part is started again and the rest goes on
+            except Exception as error:
                 part.trouble = f"{type(error).__name__}: {error}"
                 log.exception("part failed", part=part.name)
             else:

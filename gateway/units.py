@@ -111,7 +111,9 @@ SPELLINGS: Final[Mapping[str, str]] = MappingProxyType(
 
 _FOLDED = re.compile(r"10(?:\*|\^)([+-]?\d{1,2})\.(\{[^{}]+\}.*)")
 _FACTOR = re.compile(r"[x×*]?\s*10(?:\*|\^)([+-]?\d{1,2})\s*[.\s]\s*((?:copies|cp|IU|\{|\[).*)")
-_COMPONENT = re.compile(r"(?:(10\*[+-]?\d+|10\^[+-]?\d+|\d+)|((?:[A-Za-z%]|\[[^\[\]]+\]|')+?)([+-]?\d+)?)?(\{[^{}]*\})?")
+_COMPONENT = re.compile(
+    r"(?:(10\*[+-]?\d+|10\^[+-]?\d+|\d+)|((?:[A-Za-z%]|\[[^\[\]]+\]|')+?)([+-]?\d+)?)?(\{[^{}]*\})?"
+)
 
 
 class UnitError(ValueError):

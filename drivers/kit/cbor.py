@@ -44,10 +44,9 @@ class _Reader:
         if info == _INDEFINITE and major in (2, 3, 4, 5):
             return self._endless(major, depth)
         size = self._number(info)
-        if major == 0:
-            return size
-        if major == 1:
-            return -1 - size
+        if major in (0, 1):
+            number = size if major == 0 else -1 - size
+            return number if -(2**63) <= number < 2**63 else float(number)
         if major in (2, 3):
             return self._text(major, self._take(size))
         if major == 6:
@@ -112,9 +111,7 @@ class _Reader:
         while (found := self.item(depth + 1, may_break=True)) is not _BREAK:
             if major == 5:
                 self._pair(pairs, found, lambda: self.item(depth + 1))
-            elif major == 4:
-                items.append(found)
-            elif isinstance(found, bytes if major == 2 else str):
+            elif major == 4 or isinstance(found, bytes if major == 2 else str):
                 items.append(found)
             else:
                 raise DecodeError("not CBOR: a string in pieces of another kind")

@@ -72,8 +72,8 @@ class Printer:
             yield from self._send(now)
 
     def close(self) -> Iterator[Event]:
-        """The link is gone. What was not acknowledged is sent anew when something is offered again."""
-        self._due = None
+        """The link is gone. What was not acknowledged is sent anew when it is back."""
+        self._due = 0.0 if self._queue else None
         return iter(())
 
     def _send(self, now: float) -> Iterator[Event]:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
-from drivers.kit.observation import Interpretation as I  # noqa: E741, N817 - a table reads better with a short name
+from drivers.kit.observation import Interpretation as I  # noqa: N817 - a table reads better with a short name
 
 PHRASES: Final[Mapping[I, tuple[str, ...]]] = MappingProxyType(
     {

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from drivers.kit.checks import sum8
 from drivers.kit.declare import Driver, Evidence, Identity, Message, Variant
 from drivers.kit.exchange import DecodeError, Exchange, Reason, Speaker
 from drivers.kit.lines import ACK, ETX, NAK, STX, Framed, Lines, text_of
-from drivers.kit.observation import Draft, Json, Kind, Quality
+from drivers.kit.observation import Draft, Interpretation, Json, Kind, Quality
 from drivers.kit.printer import Printer
-from drivers.lateral_flow.options import LateralFlowOptions, columns
-
-INVALID = {"invalid", "inv", "invalide", "non valide", "无效", "error", "err", "erreur"}
-_NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
+from drivers.kit.values import plain_number
+from drivers.kit.words import interpret
+from drivers.lateral_flow.options import LateralFlowOptions
 
 
 def host(options: LateralFlowOptions) -> Exchange:
@@ -43,9 +42,9 @@ def decode(message: Message, options: LateralFlowOptions) -> Iterator[Draft]:
         return
     cells = _cells(line, options)
     analytes = [name for name in options.analytes if any(_own(cells, name).values())]
-    if not analytes:
+    if not analytes and not any(cell for name, cell in cells.items() if name.startswith("control")):
         raise DecodeError("the line holds no result")
-    for analyte in analytes:
+    for analyte in analytes or options.analytes:
         yield _draft(cells, analyte, options)
 
 
@@ -118,7 +117,7 @@ def _draft(cells: Mapping[str, str], analyte: str, options: LateralFlowOptions) 
         if value != call:
             attributes["printed_value"] = value
         value, interpretation = None, "invalid"
-    elif interpretation and interpretation.strip().casefold() in INVALID:
+    elif interpretation and interpret(interpretation) is Interpretation.INVALID:
         quality, why = Quality.BAD, "the reader calls the test invalid"
         if options.measure != "call":
             attributes["printed_value"] = value
@@ -157,10 +156,16 @@ def _control_fault(cells: Mapping[str, str], analyte: str, options: LateralFlowO
     if isinstance(rule, tuple):
         valid = said.casefold() in (word.casefold() for word in rule)
         return None if valid else f"{said!r} is not one of the valid words"
-    number = said.removeprefix(">").strip()
-    if not _NUMBER.fullmatch(number):
+    number = plain_number(said.removeprefix(">"), _decimal(options))
+    if number is None:
         return f"{said!r} is not a number"
-    return None if float(number) >= rule else f"{said} is below {rule:g}"
+    return None if number >= Decimal(str(rule)) else f"{said} is below {rule:g}"
+
+
+def _decimal(options: LateralFlowOptions) -> str:
+    """The decimal sign, which every device's table can declare."""
+    declared: str = getattr(options, "decimal", ".")
+    return declared
 
 
 def _is_control(specimen: str | None, kind: str | None, options: LateralFlowOptions) -> bool:
@@ -183,7 +188,7 @@ def _attributes(cells: Mapping[str, str], analyte: str, options: LateralFlowOpti
         if column.name.startswith("+"):
             told[column.name[1:]] = cell
         elif column.plain in ("control", "test_line", "ratio", "value") and column.plain != options.measure:
-            told["control_line" if column.plain == "control" else column.plain] = _number(cell)
+            told["control_line" if column.plain == "control" else column.plain] = _number(cell, _decimal(options))
             if column.unit:
                 told[f"{column.plain}_unit"] = column.unit
         elif column.name in ("serial", "panel", "kind") or (column.name == "test" and analyte):
@@ -191,11 +196,11 @@ def _attributes(cells: Mapping[str, str], analyte: str, options: LateralFlowOpti
     return told
 
 
-def _number(text: str) -> Json:
-    if not _NUMBER.fullmatch(text) or len(text) > 30:
+def _number(text: str, decimal: str) -> Json:
+    number = plain_number(text, decimal)
+    if number is None or abs(number) >= 10**15:
         return text
-    number = float(text)
-    return number if math.isfinite(number) else text
+    return int(number) if number == number.to_integral_value() and "." not in text else float(number)
 
 
 def instrument(options: LateralFlowOptions) -> Speaker:
@@ -274,7 +279,7 @@ def _identity(options: LateralFlowOptions) -> Identity:
     return Identity.CONTENT if names & {"time", "date", "run", "specimen"} else Identity.ARRIVAL
 
 
-FLU = columns(
+FLU = (
     *("date", "time", "run", "specimen", "operator", "lot", "lot_expiry", "control"),
     *("call:sars-cov-2", "test_line:sars-cov-2", "call:flu-a", "test_line:flu-a", "call:flu-b", "test_line:flu-b"),
 )

@@ -77,7 +77,7 @@ class Column(Options):
         return self.name.partition(":")[2]
 
 
-ColumnOption = Annotated[Column, BeforeValidator(_column)]
+ColumnOption = Annotated[Column, BeforeValidator(_column, json_schema_input_type=str | Column)]
 
 
 def columns(*names: str) -> tuple[Column, ...]:

@@ -18,7 +18,9 @@ from drivers.mqtt_json.readings import (
     bad,
     discovered,
     faulty,
+    moment,
     named,
+    never_set,
     observe,
     text,
 )
@@ -75,7 +77,7 @@ def _zigbee_told(payload: Json, levels: Sequence[str]) -> list[Draft] | None:
 
 
 def _zigbee_stamp(payload: Json) -> Stamp:
-    return Stamp(time=text(_dict(payload).get("last_seen")))
+    return Stamp(time=moment(_dict(payload).get("last_seen")))
 
 
 def _zigbee_found(payload: Json, levels: Sequence[str], options: MqttJsonOptions) -> Iterator[Draft]:
@@ -94,7 +96,9 @@ def _zigbee_found(payload: Json, levels: Sequence[str], options: MqttJsonOptions
         if value is None and unit is None:
             continue
         kind = Kind.EVENT if key in ("action", "click") else Kind.READING
-        yield observe(key, quantity, value, unit if as_number(value) is not None else None, kind=kind, attributes=told)
+        if value is not None and as_number(value) is None:
+            unit = None
+        yield observe(key, quantity, value, unit, kind=kind, attributes=told)
 
 
 # -- Tasmota: one object a sensor, keyed by model; several DS18B20 are numbered, and only `Id` says which is which
@@ -280,18 +284,10 @@ def stamped(draft: Draft, stamp: Stamp, *, content: bool) -> Draft:
     """The draft with its message's time and, where content identifies it, what makes it itself."""
     identity = draft.identity
     if content:
-        known = stamp.key or (stamp.time if stamp.time and not _never_set(stamp.time) else None)
+        known = stamp.key or (stamp.time if stamp.time and not never_set(stamp.time) else None)
         identity = (draft.test, known, str(draft.value)) if known else ()
     attributes = {**stamp.attributes, **draft.attributes}
     return replace(draft, device_time=draft.device_time or stamp.time, identity=identity, attributes=attributes)
-
-
-def _never_set(time: str) -> bool:
-    """True for a clock that counts from its start: the same time comes again after the next start."""
-    number = as_number(time)
-    if number is not None:
-        return number < 946_684_800  # 2000-01-01 in seconds
-    return time[:4].isdigit() and int(time[:4]) < 2000
 
 
 HOME_MADE = Dialect(presence, lambda _payload: Stamp(), discovered)

@@ -14,7 +14,7 @@ from drivers.kit.printer import Printer
 from drivers.kit.whole import Whole
 from drivers.mqtt_json.dialects import DIALECTS, HOME_MADE, stamped
 from drivers.mqtt_json.options import MqttJsonOptions
-from drivers.mqtt_json.readings import Stamp, declared, text
+from drivers.mqtt_json.readings import Stamp, declared, moment, text
 
 
 def host(options: MqttJsonOptions) -> Exchange:
@@ -48,7 +48,7 @@ def _asked_for(payload: Json, options: MqttJsonOptions) -> bool:
 
 
 def _stamp(payload: Json, options: MqttJsonOptions, found: Stamp) -> Stamp:
-    time = text(options.time.find(payload)) if options.time else found.time
+    time = moment(options.time.find(payload)) if options.time else found.time
     key = text(options.message_id.find(payload)) if options.message_id else found.key
     return Stamp(time, key, found.attributes)
 

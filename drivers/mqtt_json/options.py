@@ -38,7 +38,7 @@ class ReadingOption(Options):
     """One thing in the payload that is observed."""
 
     quantity: Annotated[str, AfterValidator(_quantity)]
-    path: PathOption = WHOLE
+    path: PathOption = Field(WHOLE, json_schema_extra={"default": "$"})
     """Where its value stands: `$.a.b[0]["x y"]`; `$` where the payload is the value."""
     topic: Annotated[str, AfterValidator(_topic)] | None = None
     """Only in messages on topics that match this MQTT filter."""

@@ -14,6 +14,7 @@ from drivers.mqtt_json.options import MqttJsonOptions, ReadingOption
 
 MOST_ATTRIBUTES = 32
 PROBE = "ds18"  # a name that says DS18B20 or its like
+YEAR_2000 = 946_684_800  # in Unix time
 TIMES = {"time", "timestamp", "ts", "datetime", "date", "last_seen"}
 
 UNITS = {
@@ -183,6 +184,21 @@ def text(value: Any) -> str | None:
     if value is MISSING or value is None or isinstance(value, dict | list) or value == "":
         return None
     return str(value)[:500]
+
+
+def moment(value: Any) -> str | None:
+    """A time as sent; a JSON number is Unix time, in seconds, milli- or microseconds as its size leaves no doubt."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not finite(value):
+        return text(value)
+    power = 6 if value >= 1e14 else 3 if value >= 1e11 else 0
+    return f"unix:{format((Decimal(str(value)).scaleb(-power)).normalize(), 'f')}"
+
+
+def never_set(time: str) -> bool:
+    """True for a clock that counts from its start: the same time comes again after the next start."""
+    if time.startswith("unix:"):
+        return float(time.removeprefix("unix:")) < YEAR_2000
+    return time[:4].isdigit() and int(time[:4]) < 2000
 
 
 def spelled(quantity: str, levels: Sequence[str]) -> str:

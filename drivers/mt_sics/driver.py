@@ -123,7 +123,7 @@ def _no_weight(reason: str, flags: tuple[str, ...], told: dict[str, Json]) -> Dr
 def _other(words: list[str]) -> Draft:
     """Zeroing, taring and whatever else a balance answers: told as an event, never as a weight."""
     name, status, rest = words[0], words[1], words[2:]
-    if not re.fullmatch(r"[A-Z][A-Z0-9]{0,5}", name) or not re.fullmatch(r"[A-Z]|[-+]", status):
+    if not re.fullmatch(r"@|[A-Z][A-Z0-9]{0,5}", name) or not re.fullmatch(r"[A-Z]|[-+]", status):
         raise DecodeError(f"not an MT-SICS reply: {' '.join(words)[:80]!r}")
     if name in ("T", "TI", "TA") and len(rest) == 2 and _NUMBER.fullmatch(rest[0]):
         return Draft(

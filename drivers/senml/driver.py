@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -84,7 +85,10 @@ def _draft(record: Record, quantity: str) -> Draft:
         told["sum"] = record.sum
     if record.field == "vd":
         told["encoding"] = "base64url"
-    time = _plain(record.time) if record.absolute else None
+    quality, why = Quality.GOOD, None
+    if isinstance(value, float) and not math.isfinite(value):
+        quality, why, value = Quality.BAD, f"sent as {value}", None
+    time = f"unix:{_plain(record.time)}" if record.absolute else None
     return Draft(
         kind=Kind.READING,
         test=test,
@@ -94,7 +98,8 @@ def _draft(record: Record, quantity: str) -> Draft:
         device_time=time,
         age=-record.time if time is None and record.time else None,
         identity=(test, time, str(value)) if time is not None else (),
-        quality=Quality.GOOD,
+        quality=quality,
+        quality_reason=why,
         attributes=told,
     )
 

@@ -101,16 +101,19 @@ def _resolve(record: Any, held: dict[str, Any]) -> Iterator[Record]:
         raise DecodeError(f"the name {name[:80]!r} is not allowed")
     label = found[0] if found else ""
     value = record.get(label)
-    if label == "v":
-        value = _add(held.get("bv"), value)
+    if label == "v" and math.isfinite(record["v"]):
+        value = _add(held.get("bv"), record["v"])
     elif isinstance(value, bytes):
         value = base64.urlsafe_b64encode(value).rstrip(b"=").decode()
+    time = _add(held.get("bt"), record.get("t", 0))
+    if time < -ABSOLUTE:
+        raise DecodeError(f"the time {time!r} is out of range")
     yield Record(
         name=name,
         field=label,
         value=value,
         unit=record.get("u", held.get("bu")),
-        time=_add(held.get("bt"), record.get("t", 0)),
+        time=time,
         sum=_add(held.get("bs"), record["s"]) if "s" in record else None,
         update=record.get("ut"),
     )
@@ -121,7 +124,8 @@ def _check(record: dict[Any, Any]) -> None:
         if label in TEXTS:
             right = isinstance(value, str)
         elif label in NUMBERS:
-            right = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+            right = isinstance(value, int | float) and not isinstance(value, bool)
+            right = right and (label == "v" or math.isfinite(value))
         elif label == "vb":
             right = isinstance(value, bool)
         elif label == "vd":
@@ -137,9 +141,12 @@ def _check(record: dict[Any, Any]) -> None:
 
 
 def _add(base: int | float | None, value: int | float) -> int | float:
-    """The sum in decimal arithmetic: 20.1 + 0.2 is 20.3. Numbers too large for it are added as they are."""
+    """The sum in decimal arithmetic: 20.1 + 0.2 is 20.3."""
     if not base:
         return value
     if isinstance(base, int) and isinstance(value, int):
         return base + value
-    return float(Decimal(str(base)) + Decimal(str(value)))
+    total = float(Decimal(str(base)) + Decimal(str(value)))
+    if not math.isfinite(total):
+        raise DecodeError("a sum is out of range")
+    return total

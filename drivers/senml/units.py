@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+# fmt: off
 SAME = (
-    "m kg g s A K cd mol Hz rad sr N Pa J W C V F Ohm S Wb T H Cel lm lx Bq Gy Sv kat m2 m3 m/s m/s2 m3/s W/m2 "
-    "cd/m2 bit bit/s deg S/m J/m kg/m3 ms min h MHz kW hPa mm cm km km/h ug/m3 mV mA mm/h m/h Mbit/s"
-).split()
+    "m", "kg", "g", "s", "A", "K", "cd", "mol", "Hz", "rad", "sr", "N", "Pa", "J", "W", "V", "Ohm", "S",
+    "Wb", "T", "H", "Cel", "lm", "lx", "Bq", "Gy", "Sv", "kat", "m2", "m3", "m/s", "m/s2", "m3/s", "W/m2", "cd/m2",
+    "bit", "bit/s", "deg", "S/m", "J/m", "kg/m3", "ms", "min", "h", "MHz", "kW", "hPa", "mm", "cm", "km", "km/h",
+    "ug/m3", "mV", "mA", "mm/h", "m/h", "Mbit/s",
+)
+# fmt: on
 
 UCUM = {
     **{unit: unit for unit in SAME},
+    "C": "A.s",  # coulomb and farad in other words: what instruments print as "C" and "F" are degrees
+    "F": "A.s/V",
     "l": "L",
     "l/s": "L/s",
     "lat": "deg",

@@ -10,6 +10,8 @@ import sqlite3
 import time
 from itertools import takewhile
 
+import orjson
+
 from gateway.journal.transaction import Transaction
 
 STEP = 500
@@ -17,9 +19,14 @@ STEP = 500
 
 def removable(db: sqlite3.Connection) -> tuple[int, int]:
     """(raw id, seq) up to which every reader has read."""
-    cursors = dict(db.execute("SELECT name, seq FROM cursor").fetchall())
-    raw = cursors.pop("decode", 0)
-    return raw, min(cursors.values(), default=0)
+    raw, seqs = 0, []
+    for name, seq, state in db.execute("SELECT name, seq, state FROM cursor"):
+        if name == "decode":
+            raw = seq
+        else:
+            # A sink may send again from its floor on: a store can lose what it has acknowledged.
+            seqs.append(min(seq, orjson.loads(state).get("floor", seq)))
+    return raw, min(seqs, default=0)
 
 
 def used_bytes(db: sqlite3.Connection) -> int:

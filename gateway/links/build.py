@@ -39,7 +39,7 @@ class Links:
                 self._up.append(up)
                 return ListenLink(device.id, options, self._listeners, up)
             case MqttLinkOptions():
-                from gateway.links.mqtt import MqttLink  # noqa: PLC0415 - paho is imported where MQTT is configured
+                from gateway.links.mqtt import MqttLink
 
                 return MqttLink(device.id, options, self.broker(options.broker))
             case FileOptions():
@@ -47,7 +47,7 @@ class Links:
 
     def broker(self, name: str) -> Broker:
         """The connection to a configured broker, made when first asked for."""
-        from gateway.links.mqtt import Broker  # noqa: PLC0415
+        from gateway.links.mqtt import Broker
 
         if name not in self._brokers:
             self._brokers[name] = Broker(self._config.broker(name), self._config.gateway.site, self._unclaimed)

@@ -116,7 +116,9 @@ class _Connection:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = min(int(options.session_expiry), 0xFFFFFFFE)
             properties.ReceiveMaximum = options.receive_maximum
-            self.client.connect(options.host, options.number, options.keepalive, clean_start=False, properties=properties)
+            self.client.connect(
+                options.host, options.number, options.keepalive, clean_start=False, properties=properties
+            )
         else:
             self.client.connect(options.host, options.number, options.keepalive)
 
@@ -357,11 +359,14 @@ class Broker:
         self._subscribers.remove(subscriber)
         self._routes.clear()
         self._close(subscriber, "stopped")
-        kept = {one for other in self._subscribers for one in other.filters}
-        gone = [one for one in subscriber.filters if one not in kept]
+
+    def settle(self) -> None:
+        """After a change of configuration: give up the topics that no device has any more. Not at a stop: the
+        broker is to keep collecting for us."""
+        gone = self._known - {one for subscriber in self._subscribers for one in subscriber.filters}
         if self._connection and gone:
-            self._connection.client.unsubscribe(gone)
-            self._known.difference_update(gone)
+            self._connection.client.unsubscribe(sorted(gone))
+            self._known -= gone
 
     def _open(self, subscriber: _Subscriber) -> None:
         connection = self._connection

@@ -26,7 +26,9 @@ def open_db(path: str) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
-    db.execute("CREATE TABLE IF NOT EXISTS raw (id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT, at INTEGER, data BLOB)")
+    db.execute(
+        "CREATE TABLE IF NOT EXISTS raw (id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT, at INTEGER, data BLOB)"
+    )
     return db
 
 
@@ -51,7 +53,9 @@ def mqtt_durable(port: int, path: str, count: int) -> None:
             except queue.Empty:
                 break
         db.execute("BEGIN IMMEDIATE")
-        db.executemany("INSERT INTO raw (channel, at, data) VALUES (?,?,?)", [(m.topic, time.time_ns(), m.payload) for m in batch])
+        db.executemany(
+            "INSERT INTO raw (channel, at, data) VALUES (?,?,?)", [(m.topic, time.time_ns(), m.payload) for m in batch]
+        )
         db.execute("COMMIT")
         for message in batch:
             client.ack(message.mid, message.qos)
@@ -87,7 +91,9 @@ async def astm_durable(port: int, path: str) -> None:
                     end = buffer.find(b"\n")
                     if end < 0:
                         break
-                    db.execute("INSERT INTO raw (channel, at, data) VALUES ('', ?, ?)", (time.time_ns(), buffer[: end + 1]))
+                    db.execute(
+                        "INSERT INTO raw (channel, at, data) VALUES ('', ?, ?)", (time.time_ns(), buffer[: end + 1])
+                    )
                     writer.write(ACK)
                     buffer = buffer[end + 1 :]
                 else:

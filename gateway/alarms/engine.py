@@ -1,0 +1,434 @@
+"""The alarms: a reader of observations with its own cursor, and a clock's tick each second.
+
+What the rules remember and where each alarm stands are kept in the cursor's state, in one transaction with the
+transitions' rows in the audit chain. So a restart goes on exactly where it stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+import structlog
+
+from drivers.kit.durations import written
+from gateway.alarms import states
+from gateway.alarms.options import AlarmOptions, Priority, When
+from gateway.alarms.rules import Condition, Seen, Silent, Told, build, by_device
+from gateway.alarms.states import Life, State, Transition
+from gateway.alarms.view import AlarmView
+from gateway.journal.store import Bell, Journal
+from gateway.journal.transaction import Transaction
+from gateway.links.link import LinkState
+
+if TYPE_CHECKING:
+    from gateway.alarms.notify import Notifications
+    from gateway.config import Config
+    from gateway.session import Session
+    from gateway.sinks.state import Sink
+
+log = structlog.get_logger()
+
+CURSOR = "alarms"
+BATCH = 1000
+TICK = 1.0
+SAVE_EVERY = 5.0  # seconds the saved place may be behind; transitions are saved at once
+LOOK_EVERY = 10.0  # seconds between looks at quarantine
+LINK_LOST_FOR = 60.0
+MOST_INSTANCES = 20_000  # an instrument that invents quantities must not grow us without bound
+
+
+class Surroundings(Protocol):
+    """What of the gateway the alarms watch besides observations."""
+
+    @property
+    def sessions(self) -> Mapping[str, Session]: ...
+
+    @property
+    def sinks(self) -> Mapping[str, Sink]: ...
+
+
+def defaults(config: Config) -> list[AlarmOptions]:
+    """Alarms that are there without being asked for; a configured one of the same id takes its place."""
+    made = [
+        AlarmOptions(id="journal", when=When(fault=True), priority=Priority.CRITICAL, title="Journal cannot commit",
+                     text="Nothing is acknowledged until it can. Free disk space or mend the disk."),
+        AlarmOptions(id="quarantine-growing", when=When(quarantine=10, within="1h"), priority=Priority.MEDIUM,
+                     title="Messages not understood", text="See quarantine: nothing is lost, something is not read."),
+        AlarmOptions(id="sink-behind", when=When(behind="5m"), priority=Priority.MEDIUM, title="Store behind",
+                     text="The journal keeps what it is owed. Look at the store."),
+        AlarmOptions(id="link-lost", when=When(fault=True), priority=Priority.HIGH, title="Instrument not connected",
+                     text="Look at cable, power and address."),
+    ]  # fmt: skip
+    for device in config.devices:
+        if device.silent is not None:
+            when = When(device=device.id, silent=written(device.silent))
+            silent = AlarmOptions(id=f"silent-{device.id}", when=when, priority=Priority.HIGH, title="Device silent")
+            made.append(silent)
+    configured = {alarm.id for alarm in config.alarms}
+    return [*(alarm for alarm in made if alarm.id not in configured), *config.alarms]
+
+
+@dataclass(slots=True)
+class _Instance:
+    """One alarm on one device and quantity."""
+
+    options: AlarmOptions
+    device: str
+    quantity: str
+    condition: Condition
+    life: Life = field(default_factory=Life)
+
+    @property
+    def id(self) -> str:
+        return ".".join(part for part in (self.options.id, self.device, self.quantity) if part)
+
+
+class AlarmEngine:
+    """Runs the alarms of one configuration."""
+
+    def __init__(
+        self,
+        config: Config,
+        journal: Journal,
+        surroundings: Surroundings,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.changed = Bell(0)  # rings when anything people see has changed
+        self._options = defaults(config)
+        self._config = config
+        self._journal = journal
+        self._around = surroundings
+        self._clock = clock
+        self._instances: dict[str, _Instance] = {}
+        self._routes: dict[tuple[str, str], list[_Instance]] = {}
+        self._at = 0
+        self._saved_at = 0.0
+        self._looked_at = 0.0
+        self._transitions: deque[dict[str, Any]] = deque()
+        self._quarantined = 0
+        self._notify: Notifications | None = None
+        self._catching_up = True
+        self._loaded = asyncio.Event()
+
+    # ---- running
+
+    async def run(self) -> None:
+        """Follow the journal until cancelled; what is unsaved is saved at the end."""
+        await self._load()
+        async with asyncio.TaskGroup() as group:
+            if self._notify:
+                group.create_task(self._notify.run(), name="notifiers")
+            group.create_task(self._tick(), name="alarms-tick")
+            try:
+                await self._follow()
+            finally:
+                await asyncio.shield(asyncio.ensure_future(self._save()))
+
+    async def _follow(self) -> None:
+        head = self._journal.observations.at
+        while True:
+            rows = await self._journal.rows(self._at, BATCH)
+            for seq, body in rows:
+                self._feed(_seen(seq, body))
+                self._at = seq
+            if self._catching_up and self._at >= head:
+                self._caught_up()
+            if self._transitions or self._clock() - self._saved_at > SAVE_EVERY:
+                await self._save()
+            if not rows:
+                await self._journal.observations.beyond(self._at)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            now = self._clock()
+            if now - self._looked_at >= LOOK_EVERY:
+                self._looked_at = now
+                await self._count_quarantine(now)
+            if not self._catching_up:
+                self.tick(now)
+            if self._transitions:
+                await self._save()
+
+    def tick(self, now: float) -> None:
+        """Delays, silences, ends of shelving, and what the gateway itself shows. `now` in unix seconds."""
+        self._look_around(now)
+        for instance in list(self._instances.values()):
+            instance.condition.tick(now)
+            self._settle(instance, now)
+            life = instance.life
+            if life.state is State.SHELVED and life.shelved_until is not None and now >= life.shelved_until:
+                self._move(instance, states.unshelve(life), now, "the time is over")
+
+    def _caught_up(self) -> None:
+        """The backlog is read: tell once about what is still on."""
+        self._catching_up = False
+        now = self._clock()
+        for alarm in self._options:
+            if alarm.when.silent is not None:
+                for device in self._config.devices:
+                    self._expect(alarm, device.id, now)
+        for instance in self._instances.values():
+            if instance.life.active and instance.life.state is State.UNACKNOWLEDGED and self._notify:
+                self._notify.add(instance.id, self._message(instance, Transition.RAISED), instance.options.notify)
+
+    def _expect(self, alarm: AlarmOptions, device: str, now: float) -> None:
+        """A device that has not spoken yet is watched all the same."""
+        if by_device(alarm.when) and fnmatchcase(device, alarm.when.device):
+            instance = self._instance(alarm, device, "")
+            if instance and isinstance(instance.condition, Silent):
+                instance.condition.start(now)
+
+    # ---- observations
+
+    def _feed(self, seen: Seen) -> None:
+        for instance in self._route(seen):
+            instance.condition.feed(seen)
+            self._settle(instance, seen.time)
+
+    def _route(self, seen: Seen) -> list[_Instance]:
+        key = (seen.device, seen.quantity)
+        found = self._routes.get(key)
+        if found is None:
+            found = []
+            for alarm in self._options:
+                when = alarm.when
+                if alarm.id in ("journal", "link-lost") or when.quarantine is not None or when.behind is not None:
+                    continue
+                if fnmatchcase(seen.device, when.device) and fnmatchcase(seen.quantity, when.quantity):
+                    quantity = "" if by_device(when) else seen.quantity
+                    instance = self._instance(alarm, seen.device, quantity)
+                    if instance:
+                        found.append(instance)
+            if len(self._routes) < MOST_INSTANCES:
+                self._routes[key] = found
+        return found
+
+    def _instance(
+        self, alarm: AlarmOptions, device: str, quantity: str, condition: Condition | None = None
+    ) -> _Instance | None:
+        made = _Instance(alarm, device, quantity, condition or build(alarm.when))
+        known = self._instances.get(made.id)
+        if known is None and len(self._instances) < MOST_INSTANCES:
+            known = self._instances[made.id] = made
+        return known
+
+    def _settle(self, instance: _Instance, at: float) -> None:
+        """Let the alarm follow its condition."""
+        if instance.condition.holds != instance.life.active:
+            life, transition = states.condition(instance.life, instance.condition.holds, at)
+            self._moved(instance, life, transition, at, "")
+
+    # ---- the gateway itself
+
+    def _look_around(self, now: float) -> None:
+        for alarm in self._options:
+            when = alarm.when
+            if alarm.id == "journal":
+                trouble = self._journal.trouble
+                self._told(alarm, "", bool(trouble), now, trouble)
+            elif alarm.id == "link-lost":
+                for name, session in self._around.sessions.items():
+                    waiting = session.link_state is LinkState.WAITING
+                    self._told(alarm, name, waiting, now, session.link_detail, delay=LINK_LOST_FOR)
+            elif when.behind is not None:
+                for name, sink in self._around.sinks.items():
+                    if fnmatchcase(name, when.sink):
+                        late = sink.state.behind_seconds
+                        words = (
+                            f"{sink.state.behind} observations behind, the oldest {late:.0f} s: {sink.state.last_error}"
+                        )
+                        self._told(alarm, name, late >= when.behind, now, words, late)
+            elif when.quarantine is not None:
+                words = f"{self._quarantined} messages not understood"
+                self._told(alarm, "", self._quarantined >= when.quarantine, now, words, self._quarantined)
+
+    def _told(
+        self, alarm: AlarmOptions, name: str, is_true: bool, now: float, words: str,
+        value: float | None = None, delay: float = 0.0,
+    ) -> None:  # fmt: skip
+        instance = self._instance(alarm, name, "", Told(delay))
+        if instance and isinstance(instance.condition, Told):
+            instance.condition.tell(is_true, now, words, value)
+
+    async def _count_quarantine(self, now: float) -> None:
+        windows = [alarm.when.within or 3600.0 for alarm in self._options if alarm.when.quarantine is not None]
+        if windows:
+            since = int((now - max(windows)) * 1e9)
+            query = "SELECT count(*) FROM quarantine WHERE resolved IS NULL AND at > ?"
+            self._quarantined = await self._journal.read(lambda db: int(db.execute(query, (since,)).fetchone()[0]))
+
+    # ---- people
+
+    async def acknowledge(self, alarm_id: str, by: str, comment: str = "") -> None:
+        """Errors: KeyError (no such alarm), states.NotNowError (a ValueError)."""
+        now = self._clock()
+        instance = self._instances[alarm_id]
+        self._move(instance, states.acknowledge(instance.life, now, by, comment), now, comment, by)
+        await self._save()
+
+    async def shelve(self, alarm_id: str, by: str, seconds: float, reason: str) -> None:
+        """Errors: KeyError, states.NotNowError."""
+        now = self._clock()
+        instance = self._instances[alarm_id]
+        self._move(instance, states.shelve(instance.life, now + seconds, by, reason), now, reason, by)
+        await self._save()
+
+    async def unshelve(self, alarm_id: str, by: str) -> None:
+        """Errors: KeyError, states.NotNowError."""
+        now = self._clock()
+        instance = self._instances[alarm_id]
+        self._move(instance, states.unshelve(instance.life), now, "", by)
+        await self._save()
+
+    def open_alarms(self) -> list[AlarmView]:
+        """What is not normal: gravest first, then oldest first."""
+        grave = {priority: place for place, priority in enumerate(Priority)}
+        found = [instance for instance in self._instances.values() if instance.life.open]
+        found.sort(key=lambda one: (grave[one.options.priority], one.life.raised or 0.0, one.id))
+        return [_view(instance) for instance in found]
+
+    @property
+    def undelivered(self) -> int:
+        """Notifications given up."""
+        return self._notify.undelivered if self._notify else 0
+
+    # ---- transitions
+
+    def _move(self, instance: _Instance, change: tuple[Life, Transition], at: float, why: str, by: str = "") -> None:
+        self._moved(instance, change[0], change[1], at, why, by)
+
+    def _moved(
+        self, instance: _Instance, life: Life, transition: Transition | None, at: float, why: str, by: str = ""
+    ) -> None:
+        instance.life = life
+        self.changed.ring(self.changed.at + 1)
+        if transition is None:
+            return
+        record = {"alarm": instance.id, "transition": str(transition), "at_device": at, "by": by, "why": why}
+        self._transitions.append(record)
+        log.info("alarm", **record)
+        tell = transition in (Transition.RAISED, Transition.CLEARED)
+        if tell and self._notify and not self._catching_up:
+            self._notify.add(instance.id, self._message(instance, transition), instance.options.notify)
+
+    def _message(self, instance: _Instance, transition: Transition) -> dict[str, str]:
+        options = instance.options
+        where = " ".join(part for part in (instance.device, instance.quantity) if part)
+        return {
+            "title": f"{options.priority.upper()} {transition}: {options.title or options.id} {where}".strip(),
+            "text": " ".join(part for part in (instance.condition.explanation, options.text) if part),
+        }
+
+    # ---- durable state
+
+    async def _load(self) -> None:
+        from gateway.alarms.notify import Notifications
+
+        cursor = await self._journal.cursor(CURSOR)
+        state: Mapping[str, Any] = cursor.state if cursor else {}
+        self._at = cursor.seq if cursor else 0
+        if self._config.notifiers:
+            self._notify = Notifications(self._config.notifiers, state.get("notifications", []))
+        by_id = {alarm.id: alarm for alarm in self._options}
+        for alarm_id, device, quantity, life, condition in state.get("alarms", []):
+            alarm = by_id.get(alarm_id)
+            if alarm is None:
+                continue
+            told = Told(LINK_LOST_FOR) if alarm_id == "link-lost" else Told() if alarm_id == "journal" else None
+            instance = self._instance(alarm, device, quantity, told)
+            if instance is None:
+                continue
+            instance.life = Life(**{**life, "state": State(life["state"])})
+            try:
+                instance.condition.load(condition)
+            except (ValueError, TypeError, IndexError):
+                log.warning("an alarm's rule has changed: its memory starts anew", alarm=instance.id)
+                instance.condition = build(alarm.when)
+        self._catching_up = self._at < self._journal.observations.at
+        if not self._catching_up:
+            self._caught_up_quietly()
+        self._saved_at = self._clock()
+
+    def _caught_up_quietly(self) -> None:
+        notify, self._notify = self._notify, None
+        self._caught_up()
+        self._notify = notify
+
+    async def _save(self) -> None:
+        transitions = list(self._transitions)
+        self._transitions.clear()
+        self._saved_at = self._clock()
+        state = {
+            "alarms": [
+                [one.options.id, one.device, one.quantity, asdict(one.life), one.condition.dump()]
+                for one in self._instances.values()
+            ],
+            "notifications": self._notify.pending() if self._notify else [],
+        }
+        at = self._at
+
+        def store(transaction: Transaction) -> None:
+            transaction.advance(CURSOR, at, state)
+            for record in transitions:
+                transaction.audit("alarm." + record["transition"], **record)
+
+        await self._journal.write(store)
+
+
+def _view(instance: _Instance) -> AlarmView:
+    life, options, condition = instance.life, instance.options, instance.condition
+    when = options.when
+    limit = when.above if when.above is not None else when.below
+    return AlarmView(
+        id=instance.id,
+        alarm=options.id,
+        device=instance.device,
+        quantity=instance.quantity,
+        state=str(life.state),
+        priority=str(options.priority),
+        title=options.title or options.id,
+        text=options.text,
+        raised=_rfc3339(life.raised),
+        cleared=_rfc3339(life.cleared),
+        acknowledged_at=_rfc3339(life.acknowledged),
+        acknowledged_by=life.by,
+        comment=life.comment,
+        shelved_until=_rfc3339(life.shelved_until),
+        shelved_by=life.shelved_by,
+        shelve_reason=life.reason,
+        value=condition.value,
+        limit=limit,
+        explanation=condition.explanation,
+    )
+
+
+def _rfc3339(moment: float | None) -> str | None:
+    if moment is None:
+        return None
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _seen(seq: int, body: bytes) -> Seen:
+    row = orjson.loads(body)
+    return Seen(
+        seq,
+        row["device"],
+        row["quantity"],
+        row["kind"],
+        row["value"],
+        row["comparator"],
+        row["interpretation"],
+        row["quality"] == "bad",
+        datetime.fromisoformat(row["time"]).timestamp(),
+        datetime.fromisoformat(row["received"]).timestamp(),
+        row["unit"] or "",
+    )
