@@ -51,5 +51,8 @@ lock: $(VENV)/.ready
 	$(COMPILE) --upgrade --output-file requirements.lock pyproject.toml
 	$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 
+schema: $(VENV)/.ready
+	$(BIN)/python -c "import json; from gateway.config import json_schema; print(json.dumps(json_schema(), indent=1, ensure_ascii=False))" > configs/assaygate.schema.json
+
 clean:
 	rm -rf $(VENV) demo-data build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -6,8 +6,9 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from drivers.kit.exchange import Reason
 from gateway.decode import CURSOR, Failure, Reading, read
-from gateway.journal.schema import PART, REFUSED
+from gateway.journal.schema import BROKEN, PART, REFUSED
 from gateway.journal.transaction import read_cursor, read_message
 
 
@@ -58,7 +59,11 @@ def _judge(db: sqlite3.Connection, first: int, reading: Callable[[str], Reading 
         return
     rows = read(message, reading(message.device))
     if isinstance(rows, Failure):
-        books.unaccounted += 1
+        # Broken off before its first whole result, and sent again whole: it had nothing to say.
+        if message.state == BROKEN and rows.reason is Reason.INCOMPLETE:
+            books.silent += 1
+        else:
+            books.unaccounted += 1
     elif not rows:
         books.silent += 1
     elif all(db.execute("SELECT 1 FROM observation WHERE uid=?", (row.uid,)).fetchone() for row in rows):

@@ -6,6 +6,7 @@ record's letter; in H field 2 is the delimiters themselves.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -65,6 +66,7 @@ class Record:
     parent: Record | None = None
     comments: list[Record] = field(default_factory=list)  # C records, and M records that follow it
     first_result: Record | None = None  # the first R record below it
+    sofar: str = ""  # digest of the message's records up to this one
 
     @property
     def stands_alone(self) -> bool:
@@ -119,6 +121,7 @@ def parse(raw: bytes, encoding: str | None = None) -> list[Record]:
     DecodeError where no H record says what the delimiters are, or a character cannot be read.
     """
     joined = Joined(raw)
+    sofar = hashlib.sha256()
     records: list[Record] = []
     tree = _Tree()
     for match in _LINE.finditer(joined.text):
@@ -133,6 +136,8 @@ def parse(raw: bytes, encoding: str | None = None) -> list[Record]:
             raise DecodeError("no H record at the beginning of the message")
         fields = text.split(marks.field)
         record = Record(fields[0].strip().upper(), fields, marks, joined.extent(match.end()), guessed)
+        sofar.update(line + b"\r")
+        record.sofar = sofar.hexdigest()[:32]
         records.append(tree.placed(record))
     if not records:
         raise DecodeError("no record in the message")

@@ -256,10 +256,13 @@ def finished(
     count = 0
     for record, draft in drafts:
         count += 1
-        if draft.identity is not None:
-            seen[draft.identity] += 1
-            if (times := seen[draft.identity]) > 1:
-                draft = replace(draft, identity=(*draft.identity, f"#{times}"))
+        # Without an own time the text up to here tells it apart: a message sent again has other frame numbers
+        # and the same text, one broken off after this record the same beginning.
+        identity = draft.identity or ("text", record.sofar)
+        seen[identity] += 1
+        if (times := seen[identity]) > 1:
+            identity = (*identity, f"#{times}")
+        draft = replace(draft, identity=identity)
         why = "message incomplete" if record is doubtful else aborted
         if why is None and (record.guessed or _guessed(record.above("O"))):
             why = "read as ISO 8859-1: declare `encoding`"

@@ -99,6 +99,8 @@ def _zigbee_found(payload: Json, levels: Sequence[str], options: MqttJsonOptions
         if value is not None and as_number(value) is None:
             unit = None
         yield observe(key, quantity, value, unit, kind=kind, attributes=told)
+    if payload and nested.keys() == payload.keys():
+        yield event("state", payload, Kind.STATUS)
 
 
 # -- Tasmota: one object a sensor, keyed by model; several DS18B20 are numbered, and only `Id` says which is which
@@ -239,7 +241,7 @@ def _chirpstack_told(payload: Json, levels: Sequence[str]) -> list[Draft] | None
         drafts.append(replace(event("status", payload, Kind.STATUS), value=as_number(said.get("margin"))))
     else:
         drafts = presence(payload, levels) or [event(kind, payload, value=said.get("description"))]
-    return [stamped(draft, stamp, content=True) for draft in drafts]
+    return [stamped(draft, stamp, "/".join(levels)) for draft in drafts]
 
 
 def _chirpstack_stamp(payload: Json) -> Stamp:
@@ -260,7 +262,7 @@ def _ttn_told(payload: Json, levels: Sequence[str]) -> list[Draft] | None:
         return None
     stamp = Stamp(text(_dict(payload).get("received_at")))
     drafts = presence(payload, levels) or [event("/".join(levels[-2:]) if len(levels) > 5 else "join", payload)]
-    return [stamped(draft, stamp, content=True) for draft in drafts]
+    return [stamped(draft, stamp, "/".join(levels)) for draft in drafts]
 
 
 def _ttn_stamp(payload: Json) -> Stamp:
@@ -280,12 +282,12 @@ def _ttn_found(payload: Json, levels: Sequence[str], options: MqttJsonOptions) -
     return _lora_found(up.get("decoded_payload"), up.get("frm_payload"), up.get("f_port", 0), options)
 
 
-def stamped(draft: Draft, stamp: Stamp, *, content: bool) -> Draft:
-    """The draft with its message's time and, where content identifies it, what makes it itself."""
+def stamped(draft: Draft, stamp: Stamp, topic: str | None) -> Draft:
+    """The draft with its message's time and, where content identifies it, what makes it itself on its topic."""
     identity = draft.identity
-    if content:
+    if topic is not None:
         known = stamp.key or (stamp.time if stamp.time and not never_set(stamp.time) else None)
-        identity = (draft.test, known, str(draft.value)) if known else ()
+        identity = (topic, draft.test, known, str(draft.value)) if known else ()
     attributes = {**stamp.attributes, **draft.attributes}
     return replace(draft, device_time=draft.device_time or stamp.time, identity=identity, attributes=attributes)
 

@@ -14,7 +14,7 @@ from drivers.kit.printer import Printer
 from drivers.kit.whole import Whole
 from drivers.mqtt_json.dialects import DIALECTS, HOME_MADE, stamped
 from drivers.mqtt_json.options import MqttJsonOptions
-from drivers.mqtt_json.readings import Stamp, declared, moment, text
+from drivers.mqtt_json.readings import Stamp, declared, matches, moment, text
 
 
 def host(options: MqttJsonOptions) -> Exchange:
@@ -27,8 +27,8 @@ def decode(message: Message, options: MqttJsonOptions) -> Iterator[Draft]:
     payload = load(message.data)
     levels = message.channel.split("/") if message.channel else []
     dialect = DIALECTS[options.dialect]
-    content = _identity(options) is Identity.CONTENT
-    told = None if dialect is HOME_MADE and _asked_for(payload, options) else dialect.told(payload, levels)
+    topic = message.channel if _identity(options) is Identity.CONTENT else None
+    told = None if dialect is HOME_MADE and _asked_for(payload, levels, options) else dialect.told(payload, levels)
     if told is not None:
         yield from told
         return
@@ -37,14 +37,17 @@ def decode(message: Message, options: MqttJsonOptions) -> Iterator[Draft]:
     empty = True
     for draft in found:
         empty = False
-        yield stamped(draft, stamp, content=content)
+        yield stamped(draft, stamp, topic)
     if empty:
         raise DecodeError("the payload holds none of the declared readings" if options.readings else "nothing to read")
 
 
-def _asked_for(payload: Json, options: MqttJsonOptions) -> bool:
-    """True where a text payload is itself a declared reading: "online" is then a value like another."""
-    return not isinstance(payload, dict | list) and any(not reading.path.parts for reading in options.readings)
+def _asked_for(payload: Json, levels: list[str], options: MqttJsonOptions) -> bool:
+    """True where a bare word is itself declared as a reading: "online" is then a value like another."""
+    return not isinstance(payload, dict | list) and any(
+        not reading.path.parts and reading.unit is None and (reading.topic is None or matches(reading.topic, levels))
+        for reading in options.readings
+    )
 
 
 def _stamp(payload: Json, options: MqttJsonOptions, found: Stamp) -> Stamp:

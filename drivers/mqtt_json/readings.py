@@ -223,12 +223,16 @@ def matches(pattern: str, levels: Sequence[str]) -> bool:
 
 
 def discovered(payload: Json, levels: Sequence[str], options: MqttJsonOptions) -> Iterator[Draft]:
-    """Every scalar of a payload nobody declared."""
-    for place, value in leaves(payload):
-        if place.rpartition(".")[2].casefold() in TIMES:
-            continue
-        test = place or (levels[-1] if levels else "value")
-        yield named(test, value, options)
+    """Every scalar of a payload nobody declared; times of unknown meaning stay beside them."""
+    found = list(leaves(payload))
+    times = {place: tidy(value) for place, value in found if _is_time(place)}
+    for place, value in found:
+        if place not in times:
+            yield replace(named(place or (levels[-1] if levels else "value"), value, options), attributes=times)
+
+
+def _is_time(place: str) -> bool:
+    return place.rpartition(".")[2].casefold() in TIMES
 
 
 def named(test: str, value: Json, options: MqttJsonOptions) -> Draft:

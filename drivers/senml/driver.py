@@ -47,7 +47,7 @@ def decode(message: Message, options: SenmlOptions) -> Iterator[Draft]:
         raise DecodeError("the pack holds no measurement")
     quantities = _quantities(records, options)
     for record in records:
-        yield _draft(record, quantities[record.name])
+        yield _draft(record, quantities[record.name], message.channel)
 
 
 def _quantities(records: list[Record], options: SenmlOptions) -> dict[str, str]:
@@ -73,7 +73,7 @@ def _quantity(record: Record, options: SenmlOptions) -> str:
     return slug(last)
 
 
-def _draft(record: Record, quantity: str) -> Draft:
+def _draft(record: Record, quantity: str, topic: str) -> Draft:
     told: dict[str, Json] = {}
     if record.update is not None:
         told["update_time"] = record.update
@@ -97,7 +97,7 @@ def _draft(record: Record, quantity: str) -> Draft:
         unit=unit if record.field in ("v", "") else None,
         device_time=time,
         age=-record.time if time is None and record.time else None,
-        identity=(test, time, str(value)) if time is not None else (),
+        identity=(topic, test, time, str(value)) if time is not None else (),
         quality=quality,
         quality_reason=why,
         attributes=told,

@@ -179,7 +179,8 @@ def test_equal_results_in_one_message_stay_two() -> None:
 def test_a_result_without_its_own_time_is_known_by_its_place() -> None:
     text = "H|\\^&\rP|1\rO|1|S1\rR|1|^^^A|1\rR|2|^^^B|2\rL|1|N\r"
     first, second = read(text)
-    assert first.identity is None
+    assert first.identity != second.identity
+    assert first.identity == read(text.partition("R|2")[0])[0].identity
     assert first.extent == text.index("\rR|2")
     assert second.extent == text.index("\rL")
 

@@ -17,6 +17,8 @@ from drivers.kit.observation import Draft, Kind, Quality
 from drivers.kit.payload import MISSING, load, path
 from drivers.mqtt_json.driver import DRIVER
 from drivers.mqtt_json.options import MqttJsonOptions
+from gateway.journal.transaction import RawMessage
+from gateway.normalise import DeviceSettings, Normaliser
 
 
 def decoded(payload: object, topic: str = "lab/freezer-3/data", **options: Any) -> list[Draft]:
@@ -182,6 +184,29 @@ def test_a_message_is_known_again_by_its_number_or_time() -> None:
     assert decoded({"temp": 1}, **options)[0].identity == ()
 
 
+def uids(payloads: list[bytes], topics: list[str], **options: Any) -> list[bytes]:
+    """What the gateway takes for one and the same."""
+    known = MqttJsonOptions.model_validate(options)
+    normaliser = Normaliser("sensor", DeviceSettings(), (), DRIVER.identity(known))
+    messages = [
+        RawMessage(number, "sensor", topic, 1_768_000_000_000_000_000, payload, 0, False, True)
+        for number, (payload, topic) in enumerate(zip(payloads, topics, strict=True), start=1)
+    ]
+    drafts = [DRIVER.decode(Message(message.data, message.channel), known) for message in messages]
+    return [row.uid for message, some in zip(messages, drafts, strict=True) for row in normaliser.rows(message, some)]
+
+
+def test_every_coming_and_going_counts_though_readings_are_known_by_their_time() -> None:
+    came_and_went = uids([b"Online", b"Offline", b"Online"], ["tele/x/LWT"] * 3, dialect="tasmota")
+    assert len(set(came_and_went)) == 3
+
+
+def test_the_same_reading_of_two_topics_is_two_and_sent_twice_is_one() -> None:
+    payload = b'{"temp":4.5,"t":"2026-01-15T09:00:00Z"}'
+    a, b, again = uids([payload] * 3, ["lab/a", "lab/b", "lab/a"], readings=[TEMPERATURE], time="$.t")
+    assert a == again != b
+
+
 def test_a_clock_that_was_never_set_identifies_nothing() -> None:
     (draft,) = decoded({"temp": 1, "t": "1970-01-01T00:00:07"}, readings=[TEMPERATURE], time="$.t")
     assert draft.identity == ()
@@ -206,6 +231,12 @@ def test_presence_is_status_never_a_reading(payload: bytes) -> None:
             "availability",
             True,
         )
+
+
+def test_a_word_is_a_value_where_it_is_declared_as_one() -> None:
+    readings = [{"quantity": "door", "topic": "lab/+/door"}, {"quantity": "temperature", "unit": "Cel"}]
+    assert decoded(b"online", "lab/f/door", readings=readings)[0].quantity == "door"
+    assert decoded(b"offline", "lab/f/temp", readings=readings)[0].kind is Kind.STATUS
 
 
 # -- dialects
@@ -296,7 +327,7 @@ def test_chirpstack() -> None:
     found = by_quantity(UPLINK, topic, dialect="chirpstack")
     draft = found["temp-c"]
     assert (draft.value, draft.device_time, found["door-open"].value) == (4.5, UPLINK["time"], False)
-    assert draft.identity == ("temp_c", UPLINK["deduplicationId"], "4.5")
+    assert draft.identity == (topic, "temp_c", UPLINK["deduplicationId"], "4.5")
     assert (draft.attributes["rssi"], draft.attributes["gateways"]) == (-48, 2)
     (raw,) = decoded({**UPLINK, "object": None}, topic, dialect="chirpstack")
     assert (raw.kind, raw.value) == (Kind.EVENT, "qg==")
@@ -310,7 +341,11 @@ def test_the_things_stack_leaves_out_zeros() -> None:
     uplink = {"received_at": "2026-01-15T09:00:00.1Z", "session_key_id": "AX", "decoded_payload": {"temp_c": 0}}
     topic = "v3/app@tenant/devices/fridge/up"
     (draft,) = decoded({"end_device_ids": {"device_id": "fridge"}, "uplink_message": uplink}, topic, dialect="ttn")
-    assert (draft.value, draft.identity, draft.device_time) == (0, ("temp_c", "AX:0", "0"), "2026-01-15T09:00:00.1Z")
+    assert (draft.value, draft.identity, draft.device_time) == (
+        0,
+        (topic, "temp_c", "AX:0", "0"),
+        "2026-01-15T09:00:00.1Z",
+    )
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ class Daemon:
         self.data_dir = folder / "data"
         self.http = free_port()
         self.config.write_text(
-            f'[gateway]\nsite = "test"\ndata_dir = "{self.data_dir}"\n[http]\nlisten = "127.0.0.1:{self.http}"\n{config}'
+            f'[gateway]\nsite = "test"\ndata_dir = "{self.data_dir}"\n'
+            f'[http]\nlisten = "127.0.0.1:{self.http}"\n{config}'
         )
         self.process: subprocess.Popen[bytes] | None = None
         self.log: list[str] = []

@@ -1,0 +1,142 @@
+"""Peers of our own making, apart from drivers and simulators: an analyser on TCP that does not give up, and a
+publisher on a real broker. What they count as acknowledged is what the other side told them."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.system.daemon import free_port
+from tests.system.stores import needed
+
+ENQ, ACK, EOT = b"\x05", b"\x06", b"\x04"
+
+
+def frames(specimen: str, value: str) -> list[bytes]:
+    records = [
+        "H|\\^&|||Peer^1|||||||P|LIS2-A2|20260115093000",
+        "P|1||PID-1",
+        f"O|1|{specimen}||^^^CRP|R||20260115092000",
+        f"R|1|^^^CRP|{value}|mg/L|0 to 5|H||F||op7||20260115092830|SN0042",
+        "L|1|N",
+    ]
+    built = []
+    for number, record in enumerate(records, 1):
+        body = f"{number % 8}{record}\r\x03".encode()
+        built.append(b"\x02" + body + f"{sum(body) % 256:02X}\r\n".encode())
+    return built
+
+
+class Analyser(threading.Thread):
+    """Sends results until told to stop; one whose last frame is not acknowledged is sent again from its start."""
+
+    def __init__(self, port: int, name: str, count: int) -> None:
+        super().__init__(name=name)
+        self.acknowledged: dict[str, str] = {}
+        self.resent = 0
+        self._port, self._count = port, count
+        self._stop_now = threading.Event()
+
+    def stop(self) -> None:
+        self._stop_now.set()
+        self.join()
+
+    def run(self) -> None:
+        number, sock = 0, None
+        while number < self._count and not self._stop_now.is_set():
+            specimen, value = f"{self.name}-{number:05d}", f"{number}.{number % 10}"
+            try:
+                if sock is None:
+                    sock = socket.create_connection(("127.0.0.1", self._port), timeout=3)
+                self._deliver(sock, specimen, value)
+            except OSError:
+                self.resent += 1
+                if sock:
+                    sock.close()
+                sock = None
+                self._stop_now.wait(0.05)
+                continue
+            self.acknowledged[specimen] = value
+            number += 1
+        if sock:
+            sock.close()
+
+    def _deliver(self, sock: socket.socket, specimen: str, value: str) -> None:
+        for piece in (ENQ, *frames(specimen, value)):
+            sock.sendall(piece)
+            if sock.recv(1) != ACK:
+                raise ConnectionError("not acknowledged")
+        sock.sendall(EOT)
+
+
+class Broker:
+    """A real mosquitto with persistence on."""
+
+    def __init__(self, folder: Path) -> None:
+        needed("mosquitto", "mosquitto")
+        self.port = free_port()
+        folder.mkdir(exist_ok=True)
+        self._config = folder / "mosquitto.conf"
+        self._config.write_text(
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
+            f"persistence_location {folder}/\nmax_queued_messages 0\nmax_inflight_messages 1000\n"
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        self._process = subprocess.Popen([program, "-c", str(self._config)], stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return
+        pytest.fail("mosquitto did not start")
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.terminate()
+            self._process.wait(10)
+            self._process = None
+
+
+class Publisher(threading.Thread):
+    """Publishes readings at QoS 1; acknowledged is what the broker acknowledged."""
+
+    def __init__(self, port: int, topic: str, count: int, pause: float = 0.0) -> None:
+        super().__init__(name=f"publisher:{topic}")
+        self.acknowledged: set[int] = set()
+        self._port, self._topic, self._count, self._pause = port, topic, count, pause
+        self._stop_now = threading.Event()
+
+    def stop(self) -> None:
+        self._stop_now.set()
+        self.join()
+
+    def run(self) -> None:
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, f"peer-{self._topic.replace('/', '-')}")
+        client.max_queued_messages_set(0)
+        client.connect("127.0.0.1", self._port)
+        client.loop_start()
+        sent: list[mqtt.MQTTMessageInfo] = []
+        for number in range(self._count):
+            if self._stop_now.wait(self._pause):
+                break
+            # The value repeats; only `n` tells the readings apart.
+            sent.append(client.publish(self._topic, f'{{"temp": -80.1, "n": {number}}}', 1))
+        if sent:
+            sent[-1].wait_for_publish(20)
+        self.acknowledged = {number for number, info in enumerate(sent) if info.is_published()}
+        client.disconnect()
+        client.loop_stop()
