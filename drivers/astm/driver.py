@@ -37,8 +37,9 @@ def host(options: AstmOptions) -> Exchange:
 def decode(message: Message, options: AstmOptions) -> Iterator[Draft]:
     """One draft a result; queries are no results. DecodeError where the records cannot be read."""
     records, doubtful = whole_records(message, options.encoding)
+    # Of a message that broke off, an order without its results says nothing yet.
     told = ((record, _draft(record, options)) for record in records if record.letter == "R")
-    yield from finished((*told, *remarks_alone(records)), message, records[-1], doubtful)
+    yield from finished((*told, *(remarks_alone(records) if message.sound else ())), message, records[-1], doubtful)
 
 
 def _draft(record: Record, options: AstmOptions) -> Draft:

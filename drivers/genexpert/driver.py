@@ -50,7 +50,7 @@ def decode(message: Message, options: GeneXpertOptions) -> Iterator[Draft]:
     """One draft a row, complementary rows included. DecodeError where the records cannot be read."""
     records, doubtful = whole_records(message, options.encoding)
     told = _drafts(records, options)
-    yield from finished((*told, *remarks_alone(records)), message, records[-1], doubtful)
+    yield from finished((*told, *(remarks_alone(records) if message.sound else ())), message, records[-1], doubtful)
 
 
 def _drafts(records: list[Record], options: GeneXpertOptions) -> Iterator[tuple[Record, Draft]]:
