@@ -34,6 +34,13 @@ PATIENCE = 60.0
 """Seconds a broken-off message waits for its sender to send it whole. What was acknowledged of it is decoded
 after that, or right after the device's next whole message (so that the whole one's observations come first
 and the broken one adds only what was in no other)."""
+LINGER = 0.02
+"""Seconds a new message waits for others, so that a lone instrument's next frame does not queue behind a commit
+of observations each time."""
+GIVE_WAY = 2.0
+"""While instruments keep us busy, decoding rests this many times as long as it worked: acknowledging comes first,
+and what is acknowledged waits safely."""
+LONGEST_REST = 0.5
 RETAINED = "retained by the broker: when it was measured is not known"
 
 
@@ -114,12 +121,16 @@ class Decoder:
         at = cursor.seq if cursor else 0
         state: Mapping[str, Any] = cursor.state if cursor else {}
         broken = {int(message): (device, due) for message, device, due in state.get("broken", [])}
+        loop = asyncio.get_running_loop()
         while True:
             await self._wait(at, broken)
+            started, head = loop.time(), self._journal.raws.at
             outcome = await self._journal.read(lambda db: self._batch(db, at, broken))  # noqa: B023 - awaited here
             if outcome.upto != at or outcome.late:
                 await self._journal.write(outcome.store)
             at, broken = outcome.upto, outcome.broken
+            busy = self._journal.raws.at - head >= BATCH // 2
+            await asyncio.sleep(min(LONGEST_REST, GIVE_WAY * (loop.time() - started)) if busy else LINGER)
 
     async def _wait(self, at: int, broken: Mapping[int, tuple[str, float]]) -> None:
         due = min((due for _, due in broken.values()), default=None)

@@ -208,9 +208,9 @@ class Normaliser:
         where it says nothing, the message's bytes up to and including it, so that a message broken off after it
         gives the same. Equal ones in one message are numbered.
         """
-        if identity is Identity.ARRIVAL:
+        if identity is Identity.ARRIVAL or (draft.identity == () and not message.retained):
             key: tuple[object, ...] = ("arrival", message.id, index)
-        elif draft.identity is not None:
+        elif draft.identity:
             key = ("result", *draft.identity)
         else:
             extent = len(message.data) if draft.extent is None else draft.extent

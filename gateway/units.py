@@ -47,6 +47,8 @@ ATOMS: Final[Mapping[str, tuple[Decimal, Dimension, bool]]] = MappingProxyType(
         "Pa": (Decimal(1000), (("g", 1), ("m", -1), ("s", -2)), True),
         "bar": (Decimal(100_000_000), (("g", 1), ("m", -1), ("s", -2)), True),
         "m[Hg]": (Decimal(133_322_000), (("g", 1), ("m", -1), ("s", -2)), True),
+        "[in_i'Hg]": (Decimal(3_386_380), (("g", 1), ("m", -1), ("s", -2)), False),
+        "[psi]": (Decimal("6894757.293168"), (("g", 1), ("m", -1), ("s", -2)), False),
         "J": (Decimal(1000), (("g", 1), ("m", 2), ("s", -2)), True),
         "W": (Decimal(1000), (("g", 1), ("m", 2), ("s", -3)), True),
         "V": (Decimal(1000), (("A", -1), ("g", 1), ("m", 2), ("s", -3)), True),
@@ -83,6 +85,13 @@ SPELLINGS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "°C": "Cel", "℃": "Cel", "C": "Cel", "degC": "Cel", "deg C": "Cel", "°F": "[degF]", "degF": "[degF]", "F": "[degF]",
         "%RH": "%", "% RH": "%", "%rh": "%", "%H": "%",
+        "ºC": "Cel", "Celsius": "Cel", "CEL": "Cel", "Deg C": "Cel", "deg F": "[degF]", "Fahrenheit": "[degF]", "Kelvin": "K",
+        "MG/DL": "mg/dL", "G/DL": "g/dL", "UG/DL": "ug/dL", "MG/L": "mg/L", "UG/L": "ug/L", "NG/ML": "ng/mL", "PG/ML": "pg/mL",
+        "UG/ML": "ug/mL", "MMOL/L": "mmol/L", "UMOL/L": "umol/L", "NMOL/L": "nmol/L", "PMOL/L": "pmol/L", "IU/ML": "[IU]/mL",
+        "U/ML": "U/mL", "MEQ/L": "meq/L", "mg%": "mg/dL", "g%": "g/dL", "‰": "[ppth]", "/l": "/L", "/ul": "/uL", "/nl": "/nL",
+        "ng/mL FEU": "ng{FEU}/mL", "ng/ml FEU": "ng{FEU}/mL", "mg/L FEU": "mg{FEU}/L", "ug/mL FEU": "ug{FEU}/mL",
+        "µg/mL FEU": "ug{FEU}/mL", "ng/mL DDU": "ng{DDU}/mL", "grams": "g", "gram": "g", "thou/uL": "10*3/uL",
+        "inHg": "[in_i'Hg]", "psi": "[psi]", "kWh": "kW.h",
         "mg/dl": "mg/dL", "g/dl": "g/dL", "µg/dl": "ug/dL", "mmol/l": "mmol/L", "µmol/l": "umol/L", "nmol/l": "nmol/L",
         "mg/l": "mg/L", "g/l": "g/L", "µg/l": "ug/L", "ng/ml": "ng/mL", "pg/ml": "pg/mL", "µg/ml": "ug/mL", "mcg/mL": "ug/mL",
         "mcg/L": "ug/L", "mcg/dL": "ug/dL", "fl": "fL", "um": "um", "mcg": "ug",
@@ -90,6 +99,9 @@ SPELLINGS: Final[Mapping[str, str]] = MappingProxyType(
         "mIU/L": "m[IU]/L", "mIU/l": "m[IU]/L", "µIU/mL": "u[IU]/mL", "uIU/mL": "u[IU]/mL", "µIU/ml": "u[IU]/mL", "kIU/L": "k[IU]/L",
         "U/ml": "U/mL", "U/l": "U/L", "mEq/L": "meq/L", "mEq/l": "meq/L", "mosm/kg": "mosm/kg", "mOsm/kg": "mosm/kg",
         "cp/mL": "{copies}/mL", "cp/ml": "{copies}/mL", "copies/mL": "{copies}/mL", "copies/ml": "{copies}/mL",
+        "{Copies}/mL": "{copies}/mL", "Log (Copies/mL)": "{Log_copies}/mL", "log(copies/mL)": "{Log_copies}/mL",
+        "Log(Copies/mL)": "{Log_copies}/mL", "Log10 copies/mL": "{Log_copies}/mL", "lg copies/mL": "{Log_copies}/mL",
+        "log IU/mL": "{Log_IU}/mL", "log10 IU/mL": "{Log_IU}/mL", "Log10 IU/mL": "{Log_IU}/mL", "log (IU/mL)": "{Log_IU}/mL",
         "Copies/mL": "{copies}/mL", "cps/mL": "{copies}/mL", "copies/uL": "{copies}/uL", "copies/µL": "{copies}/uL",
         "log copies/mL": "{Log_copies}/mL", "log10 copies/mL": "{Log_copies}/mL", "log cp/mL": "{Log_copies}/mL",
         "log10 cp/mL": "{Log_copies}/mL", "Log copies/mL": "{Log_copies}/mL", "CFU/mL": "[CFU]/mL", "CFU/ml": "[CFU]/mL",
@@ -103,11 +115,18 @@ SPELLINGS: Final[Mapping[str, str]] = MappingProxyType(
         "sec": "s", "secs": "s", "mins": "min", "hr": "h", "hrs": "h", "day": "d", "days": "d",
         "Ratio": "{ratio}", "ratio": "{ratio}", "RATIO": "{ratio}", "Index": "{index}", "index": "{index}", "INDEX": "{index}",
         "COI": "{cutoff_index}", "S/CO": "{s_co_ratio}", "s/co": "{s_co_ratio}", "S/C": "{s_co_ratio}", "Ct": "{Ct}", "CT": "{Ct}",
-        "Cq": "{Cq}", "pH": "[pH]", "PC": "{pieces}", "pcs": "{pieces}", "AU": "{AU}", "AU/mL": "{AU}/mL", "RU/mL": "{RU}/mL",
+        "Cq": "{Cq}", "pH": "[pH]", "CN": "{CN}", "S/N": "{s_n_ratio}", "PC": "{pieces}", "pcs": "{pieces}", "AU": "{AU}", "AU/mL": "{AU}/mL", "RU/mL": "{RU}/mL",
         "BAU/mL": "{BAU}/mL", "TCID50/mL": "{TCID50}/mL", "kg": "kg", "cd/m2": "cd/m2", "lux": "lx", "dB": "dB", "dBm": "dB{m}",
         "µS/cm": "uS/cm", "uS/cm": "uS/cm", "mS/cm": "mS/cm", "mmol/mol": "mmol/mol", "mL/min/1.73m2": "mL/min/{1.73_m2}",
     }
 )  # fmt: skip
+
+_LETTERS: Final = str.maketrans("µμ⁰¹²³⁴⁵⁶⁷⁸⁹×", "uu0123456789x")
+_SUPERSCRIPT = re.compile("10([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
+# Cell counts: "10E3/uL", "x10^9/L", "10**6 /mm3", "10(9)/l" all name a power of ten per volume.
+_POWER = re.compile(r"[xX*]?\s*10(?:\s*(?:\*\*|\*|\^|[eE])\s*|\s*\(\s*|\s+)(\d{1,2})\)?\s*/\s*([a-z]?[lL]|mm3)")
+# "103/uL" has lost its superscript, or means 103. Written in capitals "ML" is hardly a megalitre, nor "GN" (grains) a giganewton.
+_SHOUTED = re.compile(r"(?<![A-Za-z{\[])[MGTPEZY][A-Z](?![a-z])|^10\d")
 
 _FOLDED = re.compile(r"10(?:\*|\^)([+-]?\d{1,2})\.(\{[^{}]+\}.*)")
 _FACTOR = re.compile(r"[x×*]?\s*10(?:\*|\^)([+-]?\d{1,2})\s*[.\s]\s*((?:copies|cp|IU|\{|\[).*)")
@@ -154,10 +173,17 @@ def _component(text: str, code: str) -> tuple[Decimal, Dimension]:
     match = _COMPONENT.fullmatch(text)
     if not text or match is None:
         raise UnitError(f"{code!r} is not a UCUM unit")
+    factor, dimension = _bare(match, code)
+    # What is counted is part of what a number means: ng{FEU}/mL is not ng/mL, {copies} are not {cells}.
+    return factor, (*dimension, (match[4].casefold(), 1)) if match[4] else dimension
+
+
+def _bare(match: re.Match[str], code: str) -> tuple[Decimal, Dimension]:
+    """A component without its annotation."""
     number, atom, exponent = match[1], match[2], int(match[3] or 1)
     if number:
         if number[:3] in ("10*", "10^"):
-            return Decimal(10) ** int(number[3:]), ()
+            return _ten(int(number[3:]), code), ()
         if not int(number):
             raise UnitError(f"{code!r} is not a UCUM unit")
         return Decimal(int(number)), ()
@@ -169,6 +195,12 @@ def _component(text: str, code: str) -> tuple[Decimal, Dimension]:
     if not -9 <= exponent <= 9:
         raise UnitError(f"{code!r} is not a UCUM unit")
     return factor**exponent, tuple((name, power * exponent) for name, power in dimension)
+
+
+def _ten(power: int, code: str) -> Decimal:
+    if abs(power) > 99:
+        raise UnitError(f"{code!r} is not a UCUM unit")
+    return Decimal(10) ** power
 
 
 def _atom(atom: str, code: str) -> tuple[Decimal, Dimension]:
@@ -194,12 +226,19 @@ def is_ucum(code: str) -> bool:
 @lru_cache(maxsize=2048)
 def from_text(text: str) -> str | None:
     """The UCUM code of a unit as an instrument prints it; None where it is not known for certain."""
-    text = text.strip().replace("μ", "µ")
-    known = SPELLINGS.get(text) or SPELLINGS.get(text.replace("µ", "u"))
+    text = text.strip()
+    if not text or len(text) > 80:
+        return None
+    plain = _SUPERSCRIPT.sub(r"10*\1", text).translate(_LETTERS)
+    known = SPELLINGS.get(text) or SPELLINGS.get(text.translate(_LETTERS)) or SPELLINGS.get(plain)
     if known:
         return known
-    plain = text.replace("µ", "u")
-    return plain if plain.isascii() and is_ucum(plain) else None
+    if power := _POWER.fullmatch(plain):
+        volume = SPELLINGS.get(f"/{power[2]}", f"/{power[2]}")
+        plain = f"10*{power[1]}{'/uL' if power[2] == 'mm3' else volume}"
+    if _SHOUTED.search(plain):
+        return None
+    return plain if is_ucum(plain) else None
 
 
 @lru_cache(maxsize=2048)

@@ -21,6 +21,12 @@ _COMPARATORS: Final[dict[str, Comparator]] = {
 _COMPARED = re.compile(r"\s*(<=|=<|≤|>=|=>|≥|<|>|﹤|＜|＞)\s*(.*)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?|[+-]?\.\d+(?:[eE][+-]?\d{1,3})?")
 _TIMES_TEN = re.compile(r"\s*[x×*]\s*10\s*(?:\*|\^|\*\*)\s*([+-]?\d{1,2})$")
+_BEHIND = re.compile(r"[%A-Za-zµμ°\[{][^\s]{0,31}")  # looks like a unit
+_ATTACHED = re.compile(r"(.*\d)\s*([%°℃‰]\S{0,8})")  # "37°C": with letters only it could be a code, "2A"
+# Abnormal flags some instruments print behind the number. "12 L" may be low or litres: it is neither here.
+_FLAGS: Final = frozenset(("L", "H", "LL", "HH", "N", "A", "AA", "S", "R", "I", "U", "D", "B", "W", "HI", "LO"))
+_MOST_POWER: Final = 300  # of ten; what a double holds with all its digits
+_BLANKS = str.maketrans({"\u00a0": " ", "\u202f": " ", "’": "'"})  # thousands as typographers write them
 _NOTE = re.compile(r"(.*?\S)\s*(\([^()]*\))\s*$", re.DOTALL)
 
 
@@ -31,7 +37,7 @@ class Number:
     value: Decimal
     comparator: Comparator | None = None
     unit: str | None = None  # a unit written behind it
-    note: str | None = None  # a remark in brackets behind it
+    note: str | None = None  # a remark in brackets, or a flag, behind it
 
 
 def split_comparator(text: str) -> tuple[Comparator | None, str]:
@@ -49,6 +55,8 @@ def _grouped(decimal: str, thousands: str) -> re.Pattern[str]:
 def plain_number(text: str, decimal: str = ".", thousands: str | None = None) -> Decimal | None:
     """A number written with exactly this decimal sign and these thousands; None for anything else."""
     text = text.strip().replace("−", "-")
+    if not text.isascii():
+        text = text.translate(_BLANKS)
     if not text or len(text) > MOST_CHARACTERS:
         return None
     times_ten = _TIMES_TEN.search(text)
@@ -66,7 +74,9 @@ def plain_number(text: str, decimal: str = ".", thousands: str | None = None) ->
         value = Decimal(text)
     except InvalidOperation:
         return None
-    return value.scaleb(int(times_ten[1])) if times_ten else value
+    if times_ten:
+        value = value.scaleb(int(times_ten[1]))
+    return value if not value or abs(value.adjusted()) < _MOST_POWER else None
 
 
 def number(text: str, decimal: str = ".", thousands: str | None = None) -> Number | None:
@@ -86,24 +96,32 @@ def number(text: str, decimal: str = ".", thousands: str | None = None) -> Numbe
             return Number(value, comparator, None, note)
     head, _, unit = rest.partition(" ")
     unit = unit.strip()
-    # What stands behind must look like a unit: a letter or %, and no further number or word list.
-    if re.fullmatch(r"[%A-Za-zµμ°\[{][^\s]{0,31}", unit):
-        value = plain_number(head, decimal, thousands)
-        if value is not None:
-            return Number(value, comparator, unit, note)
-    return None
+    if not _BEHIND.fullmatch(unit):
+        attached = _ATTACHED.fullmatch(rest)
+        if attached is None:
+            return None
+        head, unit = attached[1], attached[2]
+    value = plain_number(head, decimal, thousands)
+    if value is None:
+        return None
+    if unit in _FLAGS:
+        return Number(value, comparator, None, "; ".join(filter(None, (unit, note))))
+    return Number(value, comparator, unit, note)
 
 
 # ---- times
 
 _DIGITS = re.compile(
-    r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9}))?)?)?)?\s*(Z|[+-]\s*\d{4}|[+-]\s*\d\d:\d\d)?"
+    r"(\d{4})(\d\d)(\d\d)(?:T?(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9}))?)?)?)?\s*(Z|[+-]\s*\d{4}|[+-]\s*\d\d:\d\d)?",
+    re.ASCII,
 )
 _ISO = re.compile(
-    r"(\d{4})-(\d\d?)-(\d\d?)(?:[T ]+(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*(Z|z|[+-]\s*\d\d:?\d\d|[+-]\d\d)?)?"
+    r"(\d{4})-(\d\d?)-(\d\d?)(?:[T ]+(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*(Z|z|[+-]\s*\d\d:?\d\d|[+-]\d\d)?)?",
+    re.ASCII,
 )
 _LOCAL = re.compile(
-    r"(\d{1,4})[./-](\d{1,2})[./-](\d{1,4})(?:[T ,]+(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*([AaPp]\.?\s?[Mm]\.?)?)?"
+    r"(\d{1,4})[./-](\d{1,2})[./-](\d{1,4})(?:[T ,]+(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*([AaPp]\.?\s?[Mm]\.?)?)?",
+    re.ASCII,
 )
 
 
@@ -125,8 +143,8 @@ def device_time(text: str, order: TimeOrder | None = None) -> DeviceTime | None:
     text = text.strip()
     match = _DIGITS.fullmatch(text) or _ISO.fullmatch(text)
     if match:
-        parts, zone = match.groups()[:7], match[8]
-        return _build(parts, _zone(zone))
+        zone = _zone(match[8]) if match[8] else None
+        return None if match[8] and zone is None else _build(match.groups()[:7], zone)
     match = _LOCAL.fullmatch(text) if order else None
     if match is None or order is None:
         return None
@@ -134,22 +152,24 @@ def device_time(text: str, order: TimeOrder | None = None) -> DeviceTime | None:
     year, month, day = date["y"], date["m"], date["d"]
     if len(year) == 2:
         year = "20" + year
+    if len(year) != 4:
+        return None
     hour = match[4]
     if hour and match[8]:
+        if int(hour) > 12:
+            return None  # 13:28 AM
         half = int(hour) % 12 + (12 if match[8].lower().startswith("p") else 0)
         hour = str(half)
     return _build((year, month, day, hour, match[5], match[6], match[7]), None)
 
 
-def _zone(text: str | None) -> tzinfo | None:
-    if not text:
-        return None
+def _zone(text: str) -> tzinfo | None:
     if text in ("Z", "z"):
         return UTC
     digits = text[1:].strip().replace(":", "").ljust(4, "0")
     offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-    if offset >= timedelta(hours=24):
-        return None
+    if int(digits[:2]) > 14 or int(digits[2:]) > 59:
+        return None  # no place on earth
     return timezone(-offset if text[0] == "-" else offset)
 
 

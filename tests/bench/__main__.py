@@ -1,0 +1,304 @@
+"""`make bench`: one table, each figure beside its limit, both measured in this run on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from gateway.journal.schema import LAST
+from gateway.journal.store import Journal
+from gateway.journal.transaction import Keep, Row
+from tests.system.daemon import Daemon, free_port
+from tests.system.peers import Broker, frames
+
+MESSAGES = 20_000
+ROWS = 100_000
+SECONDS = 6.0
+DATA = b'{"temp":-80.1,"rh":44.7,"n":12345,"id":"SN0042","battery":97,"door":false}'
+
+
+@dataclass(frozen=True)
+class Line:
+    what: str
+    ours: float
+    limit: float | None
+    unit: str
+    aim: str
+    good: bool | None
+
+    def __str__(self) -> str:
+        limit = f"{self.limit:12,.1f}" if self.limit is not None else " " * 12
+        ratio = f"{self.ours / self.limit:6.2f}" if self.limit else " " * 6
+        mark = {True: "met", False: "MISSED", None: ""}[self.good]
+        return f"{self.what:<44}{self.ours:12,.1f}{limit}{ratio}  {self.unit:<8}{self.aim:<34}{mark}"
+
+
+def python(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-m", *arguments], stdout=subprocess.PIPE, text=True)
+
+
+def load(*arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.bench.load", *arguments], capture_output=True, text=True, check=True
+    ).stdout
+
+
+# ---- MQTT
+
+
+def mqtt(folder: Path) -> list[Line]:
+    """Each receiver empties the same backlog: what the broker kept for its session."""
+    bare = statistics.median(
+        _mqtt_bare(folder / f"bare{n}", "mqtt-durable", str(folder / f"bare{n}.db")) for n in range(3)
+    )
+    aio = _mqtt_bare(folder / "aio", "mqtt-aiomqtt")
+    ours = statistics.median(_mqtt_ours(folder / f"ours{n}") for n in range(3))
+    return [
+        Line("MQTT QoS 1, acknowledged; limit: bare durable", ours, bare, "msg/s", ">= 0.5 of it", ours >= 0.5 * bare),
+        Line("  the same; limit: bare aiomqtt, keeps nothing", ours, aio, "msg/s", "", None),
+    ]
+
+
+def _mqtt_bare(folder: Path, what: str, *arguments: str) -> float:
+    broker = Broker(folder)
+    broker.start()
+    try:
+        _join(broker, what, *arguments)
+        load("mqtt", str(broker.port), str(MESSAGES))
+        receiver = python("tests.bench.bare", what, str(broker.port), *arguments, str(MESSAGES))
+        assert receiver.stdout
+        receiver.stdout.readline()
+        rate = float(receiver.stdout.readline())
+        receiver.wait()
+        return rate
+    finally:
+        broker.stop()
+
+
+def _join(broker: Broker, what: str, *arguments: str) -> None:
+    """Subscribe once, so that the broker keeps messages for this session."""
+    receiver = python("tests.bench.bare", what, str(broker.port), *arguments, "1000000000")
+    assert receiver.stdout
+    receiver.stdout.readline()
+    time.sleep(0.5)
+    receiver.kill()
+    receiver.wait()
+
+
+def _mqtt_ours(folder: Path) -> float:
+    broker = Broker(folder)
+    broker.start()
+    daemon = Daemon(
+        folder,
+        f'[[brokers]]\nid = "bench"\nhost = "127.0.0.1"\nport = {broker.port}\n'
+        '[[devices]]\nid = "freezers"\ndriver = "mqtt-json"\n'
+        'link = { type = "mqtt", broker = "bench", topic = "bench/+" }\n'
+        'readings = [ { quantity = "temperature", path = "$.temp", unit = "Cel" } ]\n',
+    )
+    try:
+        daemon.start()
+        time.sleep(1.0)
+        daemon.stop()
+        load("mqtt", str(broker.port), str(MESSAGES))
+        daemon.start()
+        daemon.until(MESSAGES)
+    finally:
+        daemon.stop()
+        broker.stop()
+    with sqlite3.connect(daemon.data_dir / "journal.sqlite") as db:
+        first, last, count = db.execute("SELECT min(received), max(received), count(*) FROM raw").fetchone()
+    assert count == MESSAGES
+    return float(count / ((last - first) / 1e9))
+
+
+# ---- ASTM
+
+ASTM = '[[devices]]\nid = "analyser"\ndriver = "astm"\nlink = {{ type = "tcp-listen", port = {port} }}\n'
+
+
+def astm(folder: Path) -> list[Line]:
+    lines = []
+    for instruments in (1, 50):
+        port = free_port()
+        bare = python("tests.bench.bare", "astm-durable", str(port), str(folder / f"bare{instruments}.db"))
+        assert bare.stdout
+        bare.stdout.readline()
+        limit = json.loads(load("astm", str(port), str(instruments), str(SECONDS)))
+        bare.kill()
+        bare.wait()
+        port = free_port()
+        daemon = Daemon(_folder(folder / f"astm{instruments}"), ASTM.format(port=port))
+        daemon.start()
+        ours = json.loads(load("astm", str(port), str(instruments), str(SECONDS)))
+        assert daemon.process
+        memory = psutil.Process(daemon.process.pid).memory_info().rss / 1e6
+        daemon.stop()
+        rate, best = ours["messages"] / ours["seconds"], limit["messages"] / limit["seconds"]
+        name = f"ASTM, {instruments} instrument{'s' if instruments > 1 else ''}"
+        lines.append(Line(f"{name}; limit: bare per-frame", rate, best, "msg/s", ">= 0.7 of it", rate >= 0.7 * best))
+        p50, p99 = ours["latency"]
+        lines.append(Line("  frame to acknowledgement, median", p50, limit["latency"][0], "ms", "", None))
+        aim = "< 20 ms with 50 instruments" if instruments == 50 else ""
+        lines.append(Line("  frame to acknowledgement, 99th percentile", p99, limit["latency"][1], "ms", aim,
+                          p99 < 20 if aim else None))  # fmt: skip
+        if instruments == 50:
+            lines.append(Line("memory under that load", memory, None, "MB", "< 100 MB", memory < 100))
+    return lines
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+# ---- wire to page, cold start
+
+
+async def page(folder: Path) -> list[Line]:
+    """A result's last byte until the page's socket has it; and a start until a first frame is acknowledged."""
+    port = free_port()
+    daemon = Daemon(_folder(folder / "page"), ASTM.format(port=port))
+    started = time.perf_counter()
+    starting = asyncio.get_running_loop().run_in_executor(None, daemon.start)
+    reader, writer = await _connect(port)
+    await _say(reader, writer, b"\x05")
+    await _say(reader, writer, frames("COLD", "1")[0])
+    cold = time.perf_counter() - started
+    writer.close()
+    await starting
+    waits = []
+    async with (
+        aiohttp.ClientSession() as session,
+        session.ws_connect(f"http://127.0.0.1:{daemon.http}/api/v1/live") as ws,
+    ):
+        await ws.receive(timeout=10)
+        reader, writer = await _connect(port)
+        for number in range(30):
+            await _say(reader, writer, b"\x05")
+            for frame in frames(f"PAGE-{number}", str(number)):
+                sent = time.perf_counter()
+                await _say(reader, writer, frame)
+            writer.write(b"\x04")
+            while f"PAGE-{number}" not in (await ws.receive(timeout=10)).data:
+                pass
+            waits.append((time.perf_counter() - sent) * 1000)
+            await asyncio.sleep(0.05)
+        writer.close()
+    daemon.stop()
+    waits.sort()
+    return [
+        Line("wire to page, median", statistics.median(waits), None, "ms", "", None),
+        Line("wire to page, worst of 30", waits[-1], None, "ms", "", None),
+        Line("start to first acknowledged frame", cold * 1000, None, "ms", "< 1000 ms", cold < 1.0),
+    ]
+
+
+async def _connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    while True:
+        try:
+            return await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(0.005)
+
+
+async def _say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> None:
+    writer.write(data)
+    if await reader.readexactly(1) != b"\x06":
+        raise RuntimeError("not acknowledged")
+
+
+# ---- journal
+
+
+async def journal(folder: Path) -> list[Line]:
+    bare, kept, observed = _bare_rows(folder), await _keep(folder / "keep"), await _observe(folder / "observe")
+    return [
+        Line("journal, raw rows; limit: bare executemany", kept, bare, "rows/s", ">= 0.5 of it", kept >= 0.5 * bare),
+        Line(
+            "journal, observations; limit: the same", observed, bare, "rows/s", ">= 0.5 of it", observed >= 0.5 * bare
+        ),
+    ]
+
+
+def _bare_rows(folder: Path) -> float:
+    db = sqlite3.connect(folder / "rows.db", isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("CREATE TABLE raw (id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT, at INTEGER, data BLOB)")
+    started = time.perf_counter()
+    for _ in range(ROWS // 1000):
+        db.execute("BEGIN IMMEDIATE")
+        rows = [("bench/freezer-1", time.time_ns(), DATA) for _ in range(1000)]
+        db.executemany("INSERT INTO raw (channel, at, data) VALUES (?,?,?)", rows)
+        db.execute("COMMIT")
+    return ROWS / (time.perf_counter() - started)
+
+
+async def _keep(folder: Path) -> float:
+    store = await Journal.open(folder)
+    finished = asyncio.Event()
+    left = ROWS
+
+    def durable(_id: int) -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            finished.set()
+
+    started = time.perf_counter()
+    for number in range(ROWS):
+        store.keep(Keep("freezer-1", "bench/freezer-1", time.time_ns(), DATA, LAST, durable))
+        if number % 500 == 0:
+            await asyncio.sleep(0)
+    await finished.wait()
+    rate = ROWS / (time.perf_counter() - started)
+    await store.close()
+    return rate
+
+
+async def _observe(folder: Path) -> float:
+    store = await Journal.open(folder)
+    started = time.perf_counter()
+    for begin in range(0, ROWS, 1000):
+        rows = [
+            Row(n.to_bytes(16, "little"), n, "freezer-1", "reading", "temperature", None, n, -80.1, DATA)
+            for n in range(begin, begin + 1000)
+        ]
+        await store.write(lambda t, rows=rows: t.observe(rows))  # type: ignore[misc]
+    rate = ROWS / (time.perf_counter() - started)
+    await store.close()
+    return rate
+
+
+def main() -> int:
+    parts: dict[str, Callable[[Path], list[Line]]] = {
+        "journal": lambda folder: asyncio.run(journal(folder)),
+        "mqtt": mqtt,
+        "astm": astm,
+        "page": lambda folder: asyncio.run(page(folder)),
+    }
+    asked = sys.argv[1:] or list(parts)
+    print(f"{'':<44}{'ours':>12}{'limit':>12}{'ratio':>6}", flush=True)
+    good = True
+    for name in asked:
+        with tempfile.TemporaryDirectory() as folder:
+            for line in parts[name](Path(folder)):
+                print(line, flush=True)
+                good = good and line.good is not False
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
