@@ -105,7 +105,7 @@ class App:
         from gateway.views import AppViews
         from gateway.web.server import serve
 
-        await serve(AppViews(self), self.journal, self.config.http, self.ready)
+        await serve(AppViews(self), self.config.http, self.ready)
 
     async def _tidy(self) -> None:
         """Remove what is due, a step at a time, so that instruments' commits go in between."""

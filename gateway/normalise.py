@@ -6,127 +6,32 @@ Whatever is changed leaves its trace in `attributes`: `value_as_sent`, `unit_as_
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Literal, cast
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
-
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from drivers.kit.declare import Identity, Quantity
-from drivers.kit.durations import Duration
-from drivers.kit.observation import Draft, Interpretation, Kind, Quality, Value
-from drivers.kit.values import device_time, number
+from drivers.kit.observation import Comparator, Draft, Interpretation, Kind, Quality, Value
+from drivers.kit.values import Number, number, split_comparator
 from drivers.kit.words import interpret
+from gateway.device_settings import NO_MAP, DeviceSettings, TestMap, loinc_check_digit
+from gateway.identity import Uids
 from gateway.journal.transaction import RawMessage, Row
-from gateway.observation import Observation
-from gateway.units import Convert, UnitError, converter, folded, from_text, is_ucum
+from gateway.moment import Clock, best, instant, microseconds, rfc3339
+from gateway.observation import MOST_TEXT, Observation, bounded
+from gateway.units import Convert, UnitError, converter, folded, from_text, parse
 
-MOST_TEXT = 4096  # characters of a value
-MOST_ATTRIBUTES = 65_536  # bytes of JSON
-EARLIEST = datetime(2015, 1, 1, tzinfo=UTC)  # a clock that says less has never been set
-DAY = 86_400.0
+__all__ = ["DeviceSettings", "Normaliser", "TestMap", "loinc_check_digit", "slug"]
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def loinc_check_digit(code: str) -> int:
-    """The digit after the dash of a LOINC number (mod 10, doubling from the right)."""
-    total = 0
-    for place, digit in enumerate(reversed(code.partition("-")[0])):
-        doubled = int(digit) * (2 if place % 2 == 0 else 1)
-        total += doubled - 9 if doubled > 9 else doubled
-    return -total % 10
-
-
-class TestMap(_Strict):
-    """What one of an instrument's tests is."""
-
-    quantity: str | None = Field(None, pattern=r"^[a-z0-9][a-z0-9-]{0,99}$", description="lower-case-with-hyphens")
-    loinc: str | None = Field(None, pattern=r"^\d{1,7}-\d$")
-    code: str | None = Field(None, description='a code of another system, "local:abc"')
-    from_unit: str | None = Field(
-        None, description="what the instrument's unit means, UCUM, where it says it badly or not"
-    )
-    unit: str | None = Field(None, description="convert to this UCUM unit")
-    molar_mass: float | None = Field(None, gt=0, description="g/mol, to convert mass to amount of substance")
-    kind: Kind | None = None
-    decimal: Literal[".", ","] | None = None
-    ignore: bool = Field(False, description="make no observation of this test (its bytes stay in the journal)")
-
-    @field_validator("loinc")
-    @classmethod
-    def _loinc(cls, code: str | None) -> str | None:
-        if code and int(code[-1]) != loinc_check_digit(code):
-            raise ValueError(f"{code} is no LOINC number: its check digit would be {loinc_check_digit(code)}.")
-        return code
-
-    @field_validator("unit", "from_unit")
-    @classmethod
-    def _ucum(cls, unit: str | None) -> str | None:
-        if unit and not is_ucum(unit):
-            near = from_text(unit)
-            raise ValueError(f"{unit!r} is not a UCUM unit. {f'Write {near!r}.' if near else 'See https://ucum.org.'}")
-        return unit
-
-    @model_validator(mode="after")
-    def _convertible(self) -> TestMap:
-        if self.unit and self.from_unit:
-            converter(self.from_unit, self.unit, self.molar_mass)
-        return self
-
-
-class DeviceSettings(_Strict):
-    """How any device's values are read: keys of every `[[devices]]` table."""
-
-    timezone: str = Field("UTC", description="of the instrument's clock, where its times carry none")
-    identity: Identity | None = Field(None, description='"content" or "arrival"; the driver knows which by default')
-    decimal: Literal[".", ","] = "."
-    thousands: Literal[",", ".", " ", "'"] | None = None
-    time_format: Literal["ymd", "dmy", "mdy"] | None = Field(None, description="order in times such as 03/04/2026")
-    clock_limit: Duration = Field(120.0, description="how far the instrument's clock may be ahead")
-    tests: Mapping[str, TestMap] = Field(default_factory=dict, description="by the instrument's name of the test")
-    units: Mapping[str, str] = Field(default_factory=dict, description="the instrument's units in UCUM")
-    words: Mapping[str, Interpretation] = Field(default_factory=dict, description="calls only this instrument uses")
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone(cls, name: str) -> str:
-        try:
-            ZoneInfo(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            import difflib
-
-            near = difflib.get_close_matches(name, available_timezones(), 1, 0.5)
-            raise ValueError(
-                f"no time zone is called {name!r}. {f'Did you mean {near[0]!r}?' if near else ''}"
-            ) from None
-        return name
-
-    @field_validator("units")
-    @classmethod
-    def _units(cls, units: Mapping[str, str]) -> Mapping[str, str]:
-        for unit in units.values():
-            if not is_ucum(unit):
-                raise ValueError(f"{unit!r} is not a UCUM unit. See https://ucum.org.")
-        return units
-
-    @model_validator(mode="after")
-    def _signs(self) -> DeviceSettings:
-        if self.thousands == self.decimal:
-            raise ValueError(f"decimal and thousands are both {self.decimal!r}. Make them different.")
-        return self
-
-
-NO_MAP = TestMap()
+DIGITS = re.compile(r"[+-]?\d[\d.,' ]*")
+MEANINGS: Final = frozenset(Interpretation)
 
 
 @dataclass(slots=True)
@@ -134,18 +39,33 @@ class _Work:
     """What is being made of one draft."""
 
     value: Value
-    comparator: Any
-    interpretation: str | None
-    unit: str | None
+    comparator: Comparator | None
     quality: Quality
-    reasons: list[str]
-    rules: list[str]
-    extra: dict[str, Any]
+    interpretation: str | None = None
+    unit: str | None = None  # written behind the value, then the observation's
+    reasons: list[str] = field(default_factory=list)
+    rules: list[str] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def numeric(self) -> bool:
+        return isinstance(self.value, int | float) and not isinstance(self.value, bool)
 
     def doubt(self, reason: str) -> None:
         if self.quality is Quality.GOOD:
             self.quality = Quality.UNCERTAIN
         self.reasons.append(reason)
+
+    def change(self, convert: Convert, rule: str) -> None:
+        """Another number for the value; the one before stays beside it."""
+        before = self.value
+        try:
+            self.value = plain(convert(Decimal(str(before))))
+        except (ArithmeticError, ValueError):
+            self.doubt(f"{rule} leaves the range of numbers")
+            return
+        self.extra.setdefault("value_as_sent", before)
+        self.rules.append(rule)
 
 
 class Normaliser:
@@ -162,97 +82,55 @@ class Normaliser:
         self._settings = settings
         self._declared = {quantity.name: quantity for quantity in quantities}
         self._identity = identity
-        self._zone: tzinfo = ZoneInfo(settings.timezone)
+        self._clock = Clock(ZoneInfo(settings.timezone), settings.time_format, settings.clock_limit)
         self._tests = {_trimmed(name): test for name, test in settings.tests.items()}
         self._words = {word.casefold().strip(): meaning for word, meaning in settings.words.items()}
 
     def rows(self, message: RawMessage, drafts: Iterable[Draft]) -> list[Row]:
-        """The journal rows of one message's drafts."""
-        identity = Identity.CONTENT if message.retained else self._identity
-        seen: dict[tuple[object, ...], int] = {}
+        """The journal rows of one message's drafts. Never raises, whatever stands in a draft."""
+        uids = Uids(self._device, message, self._identity)
+        received = instant(message.received)
         rows = []
         for index, draft in enumerate(drafts):
             test = self._test(draft.test)
-            if test.ignore:
-                continue
-            uid = self._uid(draft, message, identity, index, seen)
-            observation, moment, number_ = self._observe(draft, test, message, uid)
-            rows.append(
-                Row(
-                    uid,
-                    message.id,
-                    self._device,
-                    observation.kind,
-                    observation.quantity,
-                    observation.specimen,
-                    int(moment.timestamp() * 1_000_000),
-                    number_,
-                    observation.to_json(),
-                )
-            )
+            uid = uids.uid(draft, index)
+            if not test.ignore:
+                rows.append(self._row(draft, test, message, received, uid))
         return rows
 
-    # ---- identity
-
-    def _uid(
-        self,
-        draft: Draft,
-        message: RawMessage,
-        identity: Identity,
-        index: int,
-        seen: dict[tuple[object, ...], int],
-    ) -> bytes:
-        """Sixteen bytes of SHA-256 over the device and what makes this observation itself.
-
-        By arrival: the raw message and the place in it. By content: what the driver says identifies the result;
-        where it says nothing, the message's bytes up to and including it, so that a message broken off after it
-        gives the same. Equal ones in one message are numbered.
-        """
-        if identity is Identity.ARRIVAL or (draft.identity == () and not message.retained):
-            key: tuple[object, ...] = ("arrival", message.id, index)
-        elif draft.identity:
-            key = ("result", *draft.identity)
-        else:
-            extent = len(message.data) if draft.extent is None else draft.extent
-            key = ("bytes", message.channel_key, hashlib.sha256(message.data[:extent]).digest())
-        ordinal = seen[key] = seen.get(key, -1) + 1
-        digest = hashlib.sha256(self._device.encode())
-        for part in (*key, ordinal):
-            data = part if isinstance(part, bytes) else str(part).encode("utf-8", "surrogatepass")
-            digest.update(len(data).to_bytes(4, "big") + data)
-        return digest.digest()[:16]
-
-    # ---- one observation
+    def _row(self, draft: Draft, test: TestMap, message: RawMessage, received: datetime, uid: bytes) -> Row:
+        observation, moment = self._observe(draft, test, message, received, uid)
+        observation, body = bounded(observation)
+        value = observation.value
+        return Row(
+            uid,
+            message.id,
+            self._device,
+            observation.kind,
+            observation.quantity,
+            observation.specimen,
+            microseconds(moment),
+            float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None,
+            body,
+        )
 
     def _observe(
-        self, draft: Draft, test: TestMap, message: RawMessage, uid: bytes
-    ) -> tuple[Observation, datetime, float | None]:
+        self, draft: Draft, test: TestMap, message: RawMessage, received: datetime, uid: bytes
+    ) -> tuple[Observation, datetime]:
         quantity = test.quantity or draft.quantity or slug(draft.test)
         declared = self._declared.get(quantity)
-        work = _Work(
-            draft.value,
-            draft.comparator,
-            None,
-            None,
-            draft.quality,
-            [draft.quality_reason] if draft.quality_reason else [],
-            [],
-            {},
-        )
+        work = _Work(draft.value, draft.comparator, draft.quality)
+        if draft.quality_reason:
+            work.reasons.append(draft.quality_reason)
         self._value(draft, test, work)
         self._unit(draft, test, declared, work)
-        received = datetime.fromtimestamp(message.received / 1e9, UTC)
         moment = self._time(draft, received, work)
-        if isinstance(work.value, float) and work.value.is_integer() and isinstance(draft.value, int):
-            work.value = int(work.value)
         observation = Observation(
             uid=uid.hex(),
             device=self._device,
             kind=test.kind or draft.kind,
             quantity=quantity,
-            code=(f"loinc:{test.loinc}" if test.loinc else test.code)
-            or draft.code
-            or (declared.code if declared else None),
+            code=_code(draft, test, declared),
             value=work.value,
             unit=work.unit,
             comparator=work.comparator,
@@ -272,66 +150,82 @@ class Normaliser:
             raw=message.id,
             attributes=_attributes(draft, work),
         )
-        plain = isinstance(work.value, int | float) and not isinstance(work.value, bool)
-        return observation, moment, float(cast(float, work.value)) if plain else None
+        return observation, moment
 
     def _test(self, name: str) -> TestMap:
         exact = self._settings.tests.get(name)
-        if exact is not None:
-            return exact
+        if exact is not None or not self._tests:
+            return exact or NO_MAP
         return self._tests.get(_trimmed(name), NO_MAP)
+
+    # ---- values and calls
 
     def _value(self, draft: Draft, test: TestMap, work: _Work) -> None:
         value = draft.value
         if draft.interpretation is not None:
             self._call(draft.interpretation, work)
-        if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-            work.value, work.quality = None, Quality.BAD
-            work.extra["value_as_sent"] = str(value)
-            work.reasons.append("not a number")
+        if isinstance(value, str):
+            self._text(value, draft, test, work)
+        elif not isinstance(value, bool) and isinstance(value, int | float):
+            self._counted(value, work)
+
+    def _counted(self, value: float, work: _Work) -> None:
+        """A number from a typed format: what JSON cannot carry is no value."""
+        if abs(value) < 2**63 if isinstance(value, int) else math.isfinite(value):
             return
-        if not isinstance(value, str):
-            return
+        work.value, work.quality = None, Quality.BAD
+        work.extra["value_as_sent"] = str(value) if isinstance(value, float) else hex(value)[:MOST_TEXT]
+        work.reasons.append("not a number" if isinstance(value, float) else "a number too large")
+
+    def _text(self, value: str, draft: Draft, test: TestMap, work: _Work) -> None:
         text = value.strip()
         if len(text) > MOST_TEXT:
             text = text[:MOST_TEXT]
             work.doubt("text cut")
-        work.value = text
+        work.value = text or None
         if not text:
-            work.value = None
             return
+        own = self._words.get(text.casefold())  # even of a number: "1" may be a site's word for positive
+        if own is not None and draft.interpretation is None:
+            work.interpretation = own
         found = number(text, test.decimal or self._settings.decimal, self._settings.thousands)
         if found is not None:
-            work.value = plain(found.value)
-            work.comparator = work.comparator or found.comparator
-            if found.note:
-                work.extra["value_note"] = found.note
-            if found.unit and not draft.unit:
-                work.unit = found.unit
-            if str(work.value) != text:
-                work.extra["value_as_sent"] = value
-            return
-        if work.interpretation is None and draft.interpretation is None:
+            self._number(found, value, draft, work)
+        elif work.interpretation is None and draft.interpretation is None:
             self._word(text, draft, work)
+
+    def _number(self, found: Number, sent: str, draft: Draft, work: _Work) -> None:
+        work.value = plain(found.value)
+        work.comparator = work.comparator or found.comparator
+        work.unit = found.unit
+        note = found.note
+        if found.unit and self._ucum(found.unit) is None and (meaning := interpret(found.unit)) is not None:
+            work.unit, note = None, "; ".join(filter(None, (found.unit, note)))  # "12 POS"
+            if draft.interpretation is None:
+                work.interpretation = meaning
+        if note:
+            work.extra["value_note"] = note
+        if str(work.value) != sent:
+            work.extra["value_as_sent"] = sent[:MOST_TEXT]
 
     def _word(self, text: str, draft: Draft, work: _Work) -> None:
         """A text that is no number: a call, or something to keep as it is."""
-        meaning = self._words.get(text.casefold()) or interpret(text)
+        comparator, rest = split_comparator(text)
+        if comparator and rest and not DIGITS.fullmatch(rest):
+            work.comparator = work.comparator or comparator  # "> Titer max"
+            return
+        meaning = interpret(text)
         if meaning is not None:
             work.interpretation = meaning
-            return
-        if text[0] in "<>≤≥":
-            from drivers.kit.values import split_comparator
-
-            work.comparator = work.comparator or split_comparator(text)[0]
-            return
-        if draft.kind in (Kind.RESULT, Kind.QC):
-            work.doubt("number format not declared" if re.fullmatch(r"[\d.,' ]+", text) else "word not known")
+        elif DIGITS.fullmatch(rest):
+            work.doubt("number format not declared")
+        elif draft.kind in (Kind.RESULT, Kind.QC):
+            work.doubt("word not known")
 
     def _call(self, text: str, work: _Work) -> None:
         meaning = self._words.get(text.casefold().strip())
         if meaning is None:
-            meaning = Interpretation(text) if text in _MEANINGS else interpret(text)
+            meaning = Interpretation(text) if text in MEANINGS else interpret(text)
         if meaning is None:
             work.doubt("word not known")
             work.extra["interpretation_as_sent"] = text[:MOST_TEXT]
@@ -341,37 +235,56 @@ class Normaliser:
     # ---- units
 
     def _unit(self, draft: Draft, test: TestMap, declared: Quantity | None, work: _Work) -> None:
-        sent = draft.unit or work.unit
+        sent = (draft.unit or "").strip() or work.unit
         unit = test.from_unit or self._ucum(sent)
+        if unit and work.unit and sent != work.unit and not test.from_unit:
+            unit = self._of_two(unit, work.unit, work)
+        work.unit = None
         if sent and unit is None:
             work.extra["unit_as_sent"] = sent
-            work.unit = None
-            work.reasons.append("unit not known")
+            if work.numeric:
+                work.doubt("unit not known")
             return
-        if unit is None and declared is not None and declared.unit:
+        if unit is None and declared is not None:
             unit = declared.unit
         if unit is None:
-            work.unit = None
+            if test.unit and work.numeric:
+                work.doubt(f"no unit to convert to {test.unit} from")
             return
         if sent and unit != sent:
-            work.extra["unit_as_sent"] = sent
-        numeric = isinstance(work.value, int | float) and not isinstance(work.value, bool)
-        if not test.from_unit and sent and (power := folded(sent)) and numeric:
-            unit = self._ucum(power[1]) or power[1]
-            self._change(work, _scale(power[0]), f"{sent} folded")
-        target = test.unit
-        if target and target != unit:
-            try:
-                convert = converter(unit, target, test.molar_mass)
-            except UnitError as error:
-                work.doubt(str(error))
-            else:
-                mass = f" ({test.molar_mass:g} g/mol)" if test.molar_mass else ""
-                if numeric:
-                    self._change(work, convert, f"{unit} -> {target}{mass}")
-                work.extra.setdefault("unit_as_sent", sent or unit)
-                unit = target
-        work.unit = unit
+            work.extra.setdefault("unit_as_sent", sent)
+        if sent and not test.from_unit and work.numeric and (power := folded(sent)):
+            work.change(_scale(power[0]), f"{sent} folded")
+        work.unit = self._converted(unit, test, sent, work) if test.unit and test.unit != unit else unit
+
+    def _of_two(self, unit: str, behind: str, work: _Work) -> str | None:
+        """The unit in its own field and the one behind the value: "1/mL" and "cp/mL" are one, the second says more."""
+        other = self._ucum(behind)
+        if other is None or other == unit:
+            return unit
+        one, two = parse(unit), parse(other)
+        if one.factor == two.factor and _bare(one.dimension) == _bare(two.dimension):
+            return other
+        work.doubt(f"two units: {unit} and {other}")
+        return None
+
+    def _converted(self, unit: str, test: TestMap, sent: str | None, work: _Work) -> str:
+        """The test's unit, or the one it has where that cannot become it."""
+        target = test.unit or unit
+        try:
+            convert = converter(unit, target, test.molar_mass)
+        except UnitError as error:
+            work.doubt(str(error))
+            return unit
+        if not work.numeric:
+            return unit
+        mass = f" ({test.molar_mass:g} g/mol)" if test.molar_mass else ""
+        changes = len(work.rules)
+        work.change(convert, f"{unit} -> {target}{mass}")
+        if len(work.rules) == changes:
+            return unit
+        work.extra.setdefault("unit_as_sent", sent or unit)
+        return target
 
     def _ucum(self, text: str | None) -> str | None:
         if not text or not text.strip():
@@ -382,88 +295,47 @@ class Normaliser:
         power = folded(text)
         return from_text(power[1]) if power else from_text(text)
 
-    def _change(self, work: _Work, convert: Convert, rule: str) -> None:
-        before = work.value
-        work.value = plain(convert(Decimal(str(before))))
-        work.extra.setdefault("value_as_sent", before)
-        work.rules.append(rule)
-
     # ---- times
 
     def _time(self, draft: Draft, received: datetime, work: _Work) -> datetime:
         """The best knowledge of when it was measured; doubts are said."""
-        if draft.device_time is None:
-            if draft.age is not None and 0 <= draft.age < 10 * 366 * DAY:
-                return datetime.fromtimestamp(received.timestamp() - draft.age, UTC)
-            return received
-        read = device_time(draft.device_time, self._settings.time_format)
-        if read is None:
-            read_unix = _unix(draft.device_time)
-            if read_unix is None:
-                work.doubt(f"time not understood: {draft.device_time[:40]}")
-                return received
-            moment = read_unix
-        else:
-            if read.precision == "day":
-                work.extra["time_precision"] = "day"
-                if read.local.year >= EARLIEST.year:
-                    return received
-            moment = self._zoned(read.local, work)
-            if read.note:
-                work.reasons.append(read.note)
-        ahead = (moment - received).total_seconds()
-        if moment < EARLIEST or ahead > DAY:
-            work.doubt(f"device clock impossible: {draft.device_time[:40]}")
-            return received
-        if ahead > self._settings.clock_limit:
-            work.doubt(f"device clock ahead by {ahead:.0f} s")
-            work.extra["clock_offset_s"] = round(ahead)
-            return received
-        return moment
-
-    def _zoned(self, local: datetime, work: _Work) -> datetime:
-        if local.tzinfo is not None:
-            return local.astimezone(UTC)
-        aware = local.replace(tzinfo=self._zone)
-        if aware.utcoffset() != aware.replace(fold=1).utcoffset():
-            work.reasons.append("local time happens twice or never: the clocks changed")
-        try:
-            return aware.astimezone(UTC)
-        except (OverflowError, ValueError):
-            return datetime(1, 1, 1, tzinfo=UTC)
+        moment = best(draft, received, self._clock)
+        if moment.day_only:
+            work.extra["time_precision"] = "day"
+        if moment.ahead is not None:
+            work.extra["clock_offset_s"] = moment.ahead
+        if moment.note:
+            work.reasons.append(moment.note)
+        if moment.doubt:
+            work.doubt(moment.doubt)
+        return moment.at
 
 
-_MEANINGS = frozenset(Interpretation)
+def _code(draft: Draft, test: TestMap, declared: Quantity | None) -> str | None:
+    if test.loinc:
+        return f"loinc:{test.loinc}"
+    return test.code or draft.code or (declared.code if declared else None)
 
 
+def _bare(dimension: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Without what is counted."""
+    return [(name, power) for name, power in dimension if not name.startswith("{")]
+
+
+@lru_cache(maxsize=64)
 def _scale(power: int) -> Convert:
     return lambda value: value.scaleb(power)
 
 
-def _unix(text: str) -> datetime | None:
-    """Unix seconds with their fraction, as drivers give them where the protocol says so: "unix:1700000000"."""
-    if not text.startswith("unix:"):
-        return None
-    try:
-        return datetime.fromtimestamp(float(text[5:]), UTC)
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
 def plain(value: Decimal) -> int | float:
-    """The shortest number: converted values carry no digits that no instrument gave."""
-    if value == value.to_integral_value() and abs(value) < 2**53 and value.as_tuple().exponent >= 0:  # type: ignore[operator]
+    """The shortest number: converted values carry no digits that no instrument gave. Errors: OverflowError."""
+    _, digits, exponent = value.as_tuple()
+    if isinstance(exponent, int) and exponent >= 0 and len(digits) + exponent <= 15:
         return int(value)
-    digits = len(value.as_tuple().digits)
-    return float(value) if digits <= 15 else float(f"{value:.12g}")
-
-
-def rfc3339(moment: datetime) -> str:
-    """UTC with as many digits of a second as there are."""
-    text = moment.strftime("%Y-%m-%dT%H:%M:%S") if moment.year >= 1000 else moment.isoformat()[:19]
-    if moment.microsecond:
-        text += f".{moment.microsecond:06d}".rstrip("0")
-    return text + "Z"
+    number_ = float(value) if len(digits) <= 15 else float(f"{value:.12g}")
+    if math.isinf(number_) or (value and not number_):
+        raise OverflowError(f"{value} is no double")
+    return number_
 
 
 def _attributes(draft: Draft, work: _Work) -> Mapping[str, Any]:
@@ -472,15 +344,7 @@ def _attributes(draft: Draft, work: _Work) -> Mapping[str, Any]:
         extra["rule"] = "; ".join(work.rules)
     if work.reasons:
         extra["quality_reason"] = "; ".join(work.reasons)
-    together = {**draft.attributes, **extra}
-    if len(draft.attributes) > 8:
-        try:
-            size = len(orjson.dumps(together))
-        except TypeError:
-            size = MOST_ATTRIBUTES + 1
-        if size > MOST_ATTRIBUTES:
-            return {**extra, "attributes_cut": True}
-    return together
+    return {**draft.attributes, **extra} if extra else draft.attributes
 
 
 @lru_cache(maxsize=4096)
@@ -491,9 +355,13 @@ def _trimmed(name: str) -> str:
 
 @lru_cache(maxsize=4096)
 def slug(name: str) -> str:
-    """A quantity's name from an instrument's: its most telling part, lower-case-with-hyphens."""
+    """A quantity's name from an instrument's: its most telling part, lower-case-with-hyphens.
+
+    LYM# and LYM% are two: lym-count and lym-percent.
+    """
     parts = [part for part in re.split(r"[\\^@]", name.strip()) if part.strip()]
     first = next((part for part in parts if re.search(r"[A-Za-z]", part)), parts[0] if parts else "")
+    first = first.replace("#", " count").replace("%", " percent") if re.search(r"[A-Za-z]", first) else first
     ascii_ = unicodedata.normalize("NFKD", first).encode("ascii", "ignore").decode()
-    made = re.sub(r"[^a-z0-9]+", "-", ascii_.lower()).strip("-")[:60]
+    made = re.sub(r"[^a-z0-9]+", "-", ascii_.lower()).strip("-")[:60].rstrip("-")
     return made or f"test-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

@@ -16,7 +16,8 @@ TimeOrder = Literal["ymd", "dmy", "mdy"]
 
 MOST_CHARACTERS: Final = 64  # of a number
 _COMPARATORS: Final[dict[str, Comparator]] = {
-    "<=": "<=", "=<": "<=", "≤": "<=", ">=": ">=", "=>": ">=", "≥": ">=", "<": "<", ">": ">", "﹤": "<", "＜": "<", "＞": ">",
+    "<=": "<=", "=<": "<=", "≤": "<=", ">=": ">=", "=>": ">=", "≥": ">=",
+    "<": "<", ">": ">", "﹤": "<", "＜": "<", "＞": ">",
 }  # fmt: skip
 _COMPARED = re.compile(r"\s*(<=|=<|≤|>=|=>|≥|<|>|﹤|＜|＞)\s*(.*)", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?|[+-]?\.\d+(?:[eE][+-]?\d{1,3})?")
@@ -116,11 +117,13 @@ _DIGITS = re.compile(
     re.ASCII,
 )
 _ISO = re.compile(
-    r"(\d{4})-(\d\d?)-(\d\d?)(?:[T ]+(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*(Z|z|[+-]\s*\d\d:?\d\d|[+-]\d\d)?)?",
+    r"(\d{4})-(\d\d?)-(\d\d?)"
+    r"(?:[T ]+(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*(Z|z|[+-]\s*\d\d:?\d\d|[+-]\d\d)?)?",
     re.ASCII,
 )
 _LOCAL = re.compile(
-    r"(\d{1,4})[./-](\d{1,2})[./-](\d{1,4})(?:[T ,]+(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*([AaPp]\.?\s?[Mm]\.?)?)?",
+    r"(\d{1,4})[./-](\d{1,2})[./-](\d{1,4})"
+    r"(?:[T ,]+(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*([AaPp]\.?\s?[Mm]\.?)?)?",
     re.ASCII,
 )
 
@@ -185,7 +188,9 @@ def _build(parts: tuple[str | None, ...], zone: tzinfo | None) -> DeviceTime | N
         clock_hour, later = 0, timedelta(days=1)
     micro = int((fraction or "0").ljust(6, "0")[:6])
     try:
-        at = datetime(int(year or 0), int(month or 0), int(day or 0), clock_hour, int(minute or 0), clock_second, micro, zone)
+        at = datetime(
+            int(year or 0), int(month or 0), int(day or 0), clock_hour, int(minute or 0), clock_second, micro, zone
+        )
         return DeviceTime(at + later, precision, note)
     except (ValueError, OverflowError):
         return None

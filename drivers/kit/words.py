@@ -46,12 +46,42 @@ PHRASES: Final[Mapping[I, tuple[str, ...]]] = MappingProxyType(
 
 # A call with one of these beside it, in no phrase of the table, says something the table does not know.
 NEGATIONS: Final = frozenset(
-    ("not non no nor neither never cannot without un pas ni ne aucun aucune jamais kein keine nicht sin"
-     " 未 非 不 无 غیر نہیں غير ليس لا").split()
-)  # fmt: skip
+    {
+        "not",
+        "non",
+        "no",
+        "nor",
+        "neither",
+        "never",
+        "cannot",
+        "without",
+        "un",
+        "pas",
+        "ni",
+        "ne",
+        "aucun",
+        "aucune",
+        "jamais",
+        "kein",
+        "keine",
+        "nicht",
+        "sin",
+        "未",
+        "非",
+        "不",
+        "无",
+        "غیر",
+        "نہیں",
+        "غير",
+        "ليس",
+        "لا",
+    }
+)
 # "Internal control detected" is not the specimen's call.
-CONTROLS: Final = frozenset("control controls ctrl contrôle contrôles controle kontrolle کنٹرول".split())
-_UNSURE = re.compile(r"[?؟？]|n['’]t\b", re.IGNORECASE)  # "positive?", "isn't detected"
+CONTROLS: Final = frozenset({"control", "controls", "ctrl", "contrôle", "contrôles", "controle", "kontrolle", "کنٹرول"})
+# "A NEG" and "O Rh pos" are blood groups, not calls.
+GROUPS: Final = frozenset({"a", "b", "ab", "o", "0", "rh", "rhd", "d"})
+_UNSURE = re.compile(r"[?؟？]|n['’]t\b|[^^\s]\^+[^^\s]", re.IGNORECASE)  # "positive?", "isn't detected", "A^NEG^NEG"
 _CJK = re.compile(r"[\u3400-\u9fff]")
 _TOKEN = re.compile(r"[^\W_]+|[\u3400-\u9fff]", re.UNICODE)
 MOST_CHARACTERS: Final = 400  # a longer text is a report, not a call
@@ -83,7 +113,7 @@ def interpret(text: str) -> I | None:
     if whole is not None or _CJK.search(text):
         return whole  # no spaces to find Chinese words by: only a whole phrase counts
     found, rest = _calls(words)
-    if len(found) != 1 or not NEGATIONS.isdisjoint(rest):
+    if len(found) != 1 or not NEGATIONS.isdisjoint(rest) or (rest and rest <= GROUPS):
         return None
     (meaning,) = found
     return meaning if meaning is I.INVALID or CONTROLS.isdisjoint(rest) else None

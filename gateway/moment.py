@@ -1,0 +1,116 @@
+"""When something was measured: the instrument's clock, its zone, and what to think of both. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from typing import Final
+
+from drivers.kit.observation import Draft
+from drivers.kit.values import TimeOrder, device_time
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)  # a clock that says less has never been set
+DAY: Final = timedelta(days=1)
+MOST_AGE: Final = 10 * 366 * 86_400.0  # seconds
+MICROSECOND: Final = timedelta(microseconds=1)
+CHANGED = "local time happens twice or never: the clocks changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """What is known of an instrument's clock."""
+
+    zone: tzinfo
+    order: TimeOrder | None  # of day, month and year, where it must be declared
+    limit: float  # seconds it may be ahead
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The best knowledge of when, in UTC.
+
+    `doubt` makes the observation uncertain; `note` is only said. `ahead` are the seconds the instrument's clock
+    was found to be ahead, where that is why it was not believed.
+    """
+
+    at: datetime
+    doubt: str = ""
+    note: str = ""
+    day_only: bool = False
+    ahead: int | None = None
+
+
+def instant(nanoseconds: int) -> datetime:
+    """Unix nanoseconds in UTC, to the microsecond."""
+    return EPOCH + timedelta(microseconds=nanoseconds // 1000)
+
+
+def microseconds(moment: datetime) -> int:
+    """Unix microseconds."""
+    return (moment - EPOCH) // MICROSECOND
+
+
+@lru_cache(maxsize=512)
+def rfc3339(moment: datetime) -> str:
+    """UTC with as many digits of a second as there are."""
+    text = moment.replace(microsecond=0, tzinfo=None).isoformat()
+    if moment.microsecond:
+        text += f".{moment.microsecond:06d}".rstrip("0")
+    return text + "Z"
+
+
+def best(draft: Draft, received: datetime, clock: Clock) -> Moment:
+    """When it was measured: by the instrument's clock where that can be, else when it was received.
+
+    A time before 2015, more than a day ahead, or ahead by more than the device's `clock_limit` is not believed. One
+    with only a date is not midnight: the date stands in `device_time`.
+    """
+    if draft.device_time is None:
+        if draft.age is not None and 0 <= draft.age < MOST_AGE:
+            return Moment(received - timedelta(seconds=draft.age))
+        return Moment(received)
+    said = _read(draft.device_time, clock)
+    if said is None:
+        return Moment(received, doubt=f"time not understood: {draft.device_time[:40]}")
+    ahead = said.at - received
+    if said.at < EARLIEST or (ahead > DAY and received >= EARLIEST):
+        return Moment(received, f"device clock impossible: {draft.device_time[:40]}", day_only=said.day_only)
+    if said.day_only:
+        return Moment(received, day_only=True)
+    if received < EARLIEST:
+        return Moment(said.at, "the gateway's clock was not set", said.note)
+    if ahead.total_seconds() > clock.limit:
+        seconds = round(ahead.total_seconds())
+        return Moment(received, f"device clock ahead by {seconds} s", ahead=seconds)
+    return said
+
+
+@lru_cache(maxsize=512)
+def _read(text: str, clock: Clock) -> Moment | None:
+    """A device time in UTC; None where it is none. Results of one message share theirs."""
+    read = device_time(text, clock.order)
+    if read is None:
+        at = _unix(text)
+        return Moment(at) if at else None
+    note = read.note
+    local = read.local
+    try:
+        if local.tzinfo is None:
+            local = local.replace(tzinfo=clock.zone)
+            if local.utcoffset() != local.replace(fold=1).utcoffset():
+                note = "; ".join(filter(None, (note, CHANGED)))
+        return Moment(local.astimezone(UTC), note=note, day_only=read.precision == "day")
+    except (OverflowError, ValueError):
+        return None  # the first or the last day of the calendar
+
+
+def _unix(text: str) -> datetime | None:
+    """Unix seconds with their fraction, as drivers give them where the protocol says so: "unix:1700000000"."""
+    if not text.startswith("unix:"):
+        return None
+    try:
+        return datetime.fromtimestamp(float(text[5:]), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,363 @@
+"""The HTTP API: one table of routes, which the OpenAPI document is made from too."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from gateway import quarantine
+from gateway.journal.export import with_seq
+from gateway.reports import moment
+from gateway.views import AppViews
+from gateway.web import queries
+from gateway.web.guard import COOKIE, Guard
+from gateway.web.live import Hub
+from gateway.web.options import HttpOptions
+
+PAGES = Path(__file__).parent / "pages"
+STREAM_CHUNK: Final = 500
+STREAM_BEAT: Final = 10.0  # seconds between heartbeats of an idle stream
+MOST_BODY: Final = 65_536
+Asked = TypeVar("Asked", bound=BaseModel)
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Person(BaseModel):
+    """Who does it."""
+
+    model_config = ConfigDict(extra="forbid")
+    by: str = Field(min_length=1, max_length=100)
+
+
+class Acknowledge(Person):
+    comment: str = Field("", max_length=1000)
+
+
+class Shelve(Person):
+    minutes: float = Field(gt=0, le=7 * 24 * 60)
+    reason: str = Field(min_length=1, max_length=1000)
+
+
+class ApiError(Exception):
+    """An answer that is not 2xx: what is wrong and what to do."""
+
+    def __init__(self, status: int, error: str, remedy: str) -> None:
+        super().__init__(error)
+        self.status, self.error, self.remedy = status, error, remedy
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One row of the API."""
+
+    path: str
+    method: str
+    summary: str
+    parameters: tuple[str, ...] = ()
+    body: type[BaseModel] | None = None
+
+
+ENDPOINTS: Final = (
+    Endpoint("/healthz", "GET", "Alive"),
+    Endpoint("/readyz", "GET", "Every part working; 503 with the parts that are not"),
+    Endpoint("/metrics", "GET", "Prometheus metrics"),
+    Endpoint("/api/v1/devices", "GET", "Devices and the state of their links"),
+    Endpoint(
+        "/api/v1/observations", "GET", "Observations, newest last; `next` is the `after` to go on with",
+        ("device", "quantity", "kind", "specimen", "since", "until", "after", "limit"),
+    ),
+    Endpoint("/api/v1/series", "GET", "Numbers of one quantity in buckets: [time, min, mean, max, count]",
+             ("device", "quantity", "since", "until", "points")),
+    Endpoint("/api/v1/alarms", "GET", "Alarms that are not normal, gravest first"),
+    Endpoint("/api/v1/alarms/{id}/acknowledge", "POST", "A person has seen it", (), Acknowledge),
+    Endpoint("/api/v1/alarms/{id}/shelve", "POST", "Put it aside for a time", (), Shelve),
+    Endpoint("/api/v1/alarms/{id}/unshelve", "POST", "Bring it back", (), Person),
+    Endpoint("/api/v1/stream", "GET", "Server-sent events: every observation, from Last-Event-ID (a seq) on"),
+    Endpoint("/api/v1/live", "GET", "WebSocket: a snapshot, then changes by seq"),
+    Endpoint("/api/v1/raw/{id}", "GET", "The bytes of one message and what was made of them"),
+    Endpoint("/api/v1/quarantine", "GET", "What could not be read, and why"),
+    Endpoint("/api/v1/quarantine/{id}/retry", "POST", "Read it again with today's configuration"),
+    Endpoint("/api/v1/sinks", "GET", "Where observations are delivered, and what is owed"),
+    Endpoint("/api/openapi.json", "GET", "This document"),
+)  # fmt: skip
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for one in ENDPOINTS:
+        path_names = ["id"] if "{id}" in one.path else []
+        operation: dict[str, Any] = {
+            "summary": one.summary,
+            "parameters": [
+                *({"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in path_names),
+                *({"name": n, "in": "query", "schema": {"type": "string"}} for n in one.parameters),
+            ],
+            "responses": {"200": {"description": "As the summary says"}, "default": {"description": "error, remedy"}},
+        }
+        if one.body:
+            schema = one.body.model_json_schema()
+            operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        paths.setdefault(one.path, {})[one.method.lower()] = operation
+    info = {"title": "assaygate", "version": metadata.version("assaygate")}
+    return {"openapi": "3.1.0", "info": info, "paths": paths}
+
+
+def answer(data: Any, status: int = 200) -> Response:
+    return Response(orjson.dumps(data), status, media_type="application/json")
+
+
+class Api:
+    """The handlers, on one gateway's views."""
+
+    def __init__(self, views: AppViews, hub: Hub) -> None:
+        self._views, self._hub = views, hub
+        self._journal = views.journal
+
+    def handlers(self) -> dict[tuple[str, str], Handler]:
+        return {
+            ("/healthz", "GET"): self.healthz,
+            ("/readyz", "GET"): self.readyz,
+            ("/metrics", "GET"): self.metrics,
+            ("/api/v1/devices", "GET"): self.devices,
+            ("/api/v1/observations", "GET"): self.observations,
+            ("/api/v1/series", "GET"): self.series,
+            ("/api/v1/alarms", "GET"): self.alarms,
+            ("/api/v1/alarms/{id}/acknowledge", "POST"): self.acknowledge,
+            ("/api/v1/alarms/{id}/shelve", "POST"): self.shelve,
+            ("/api/v1/alarms/{id}/unshelve", "POST"): self.unshelve,
+            ("/api/v1/stream", "GET"): self.stream,
+            ("/api/v1/raw/{id}", "GET"): self.raw,
+            ("/api/v1/quarantine", "GET"): self.quarantine,
+            ("/api/v1/quarantine/{id}/retry", "POST"): self.retry,
+            ("/api/v1/sinks", "GET"): self.sinks,
+            ("/api/openapi.json", "GET"): self.document,
+        }
+
+    async def healthz(self, _request: Request) -> Response:
+        return answer({"alive": True})
+
+    async def readyz(self, _request: Request) -> Response:
+        failing = self._views.failing()
+        return answer({"ready": not failing, "failing": failing}, 503 if failing else 200)
+
+    async def metrics(self, _request: Request) -> Response:
+        from gateway.metrics import text
+
+        return Response(text(self._views), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def devices(self, _request: Request) -> Response:
+        return answer({"items": self._views.devices()})
+
+    async def sinks(self, _request: Request) -> Response:
+        return answer({"items": self._views.sinks()})
+
+    async def document(self, _request: Request) -> Response:
+        return answer(openapi())
+
+    async def observations(self, request: Request) -> Response:
+        wanted = _wanted(request)
+        rows, last = await self._journal.read(lambda db: queries.observations(db, wanted))
+        return Response(b'{"items":[%b],"next":%d}' % (b",".join(rows), last), media_type="application/json")
+
+    async def series(self, request: Request) -> Response:
+        device, quantity = (request.query_params.get(name) for name in ("device", "quantity"))
+        if not device or not quantity:
+            raise ApiError(400, "device and quantity are required", "Ask ?device=ID&quantity=NAME.")
+        since, until = _moment(request, "since") or moment("1d"), _moment(request, "until") or moment("0s")
+        if until <= since:
+            raise ApiError(400, "until is not after since", "Give a later until.")
+        points = _integer(request, "points", 500)
+        return answer(
+            await self._journal.read(lambda db: queries.series(db, device, quantity, since, until, points or 1))
+        )
+
+    async def alarms(self, _request: Request) -> Response:
+        return answer({"items": self._views.open_alarms()})
+
+    async def acknowledge(self, request: Request) -> Response:
+        asked = await _body(request, Acknowledge)
+        return await self._alarm(request, lambda a, name: a.acknowledge(name, asked.by, asked.comment))
+
+    async def shelve(self, request: Request) -> Response:
+        asked = await _body(request, Shelve)
+        return await self._alarm(request, lambda a, name: a.shelve(name, asked.by, asked.minutes * 60, asked.reason))
+
+    async def unshelve(self, request: Request) -> Response:
+        asked = await _body(request, Person)
+        return await self._alarm(request, lambda a, name: a.unshelve(name, asked.by))
+
+    async def _alarm(self, request: Request, act: Callable[[Any, str], Awaitable[None]]) -> Response:
+        name, engine = request.path_params["id"], self._views.alarms
+        try:
+            if engine is None:
+                raise KeyError(name)
+            await act(engine, name)
+        except KeyError:
+            raise ApiError(404, f"there is no alarm {name!r}", "See /api/v1/alarms.") from None
+        except ValueError as error:
+            raise ApiError(409, str(error), "See /api/v1/alarms for its state.") from None
+        return answer({"items": self._views.open_alarms()})
+
+    async def raw(self, request: Request) -> Response:
+        number = _path_number(request)
+        found = await self._journal.read(lambda db: queries.raw(db, number))
+        if found is None:
+            raise ApiError(404, f"there is no raw message {number}", "Take the `raw` of an observation.")
+        return answer(found)
+
+    async def quarantine(self, _request: Request) -> Response:
+        return answer({"items": await self._journal.read(quarantine.entries)})
+
+    async def retry(self, request: Request) -> Response:
+        return answer({"understood": await self._views.retry(_path_number(request))})
+
+    async def stream(self, request: Request) -> Response:
+        given = request.headers.get("last-event-id") or request.query_params.get("after")
+        if given and not given.isdigit():
+            raise ApiError(400, "Last-Event-ID is a seq", "Send a whole number.")
+        after = int(given) if given else self._journal.observations.at
+        return StreamingResponse(
+            self._events(after), media_type="text/event-stream", headers={"cache-control": "no-store"}
+        )
+
+    async def _events(self, after: int) -> AsyncIterator[bytes]:
+        """The client's own pace is the back-pressure: nothing is read that it has not taken."""
+        yield b"retry: 2000\n\n"
+        while True:
+            rows = await self._journal.rows(after, STREAM_CHUNK)
+            for seq, body in rows:
+                yield b"id: %d\ndata: %b\n\n" % (seq, with_seq(seq, body))
+                after = seq
+            if rows:
+                continue
+            try:
+                async with asyncio.timeout(STREAM_BEAT):
+                    await self._journal.observations.beyond(after)
+            except TimeoutError:
+                yield b": still here\n\n"
+
+    async def live(self, socket: WebSocket) -> None:
+        await socket.accept()
+
+        async def send() -> None:
+            async for message in self._hub.messages():
+                await socket.send_text(message.decode())
+
+        sending = asyncio.create_task(send(), name="live-page")
+        try:
+            while True:
+                await socket.receive_text()
+        except (WebSocketDisconnect, RuntimeError):
+            pass
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+
+# ---- reading requests
+
+
+def _wanted(request: Request) -> queries.Wanted:
+    query = request.query_params
+    wanted = queries.Wanted(query.get("device"), query.get("quantity"), query.get("kind"), query.get("specimen"))
+    after = _integer(request, "after", None)
+    limit = _integer(request, "limit", 100) or 1
+    return replace(
+        wanted, since=_moment(request, "since"), until=_moment(request, "until"), after=after, limit=max(1, limit)
+    )
+
+
+def _moment(request: Request, name: str) -> int | None:
+    given = request.query_params.get(name)
+    try:
+        # A + that was not escaped arrives as a blank.
+        return moment(given.replace(" ", "+")) if given else None
+    except (LookupError, OverflowError) as error:
+        raise ApiError(400, f"{name}: {error}", "Write a time or an age.") from None
+
+
+def _integer(request: Request, name: str, default: int | None) -> int | None:
+    given = request.query_params.get(name)
+    if given is None:
+        return default
+    if not (given.isascii() and given.isdigit() and len(given) < 19):
+        raise ApiError(400, f"{name} is not a whole number", "Write digits.")
+    return int(given)
+
+
+def _path_number(request: Request) -> int:
+    given = request.path_params["id"]
+    if not (given.isascii() and given.isdigit() and len(given) < 19):
+        raise ApiError(404, f"{given!r} is not a number", "Take an id from a list.")
+    return int(given)
+
+
+async def _body(request: Request, model: type[Asked]) -> Asked:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BODY:
+            raise ApiError(413, "too much was sent", f"Send less than {MOST_BODY} bytes.")
+    try:
+        return model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ApiError(422, f"{where}: {first['msg']}", "See /api/openapi.json.") from None
+
+
+# ---- putting it together
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    if isinstance(error, ApiError):
+        return answer({"error": error.error, "remedy": error.remedy}, error.status)
+    assert isinstance(error, HTTPException)
+    return answer({"error": error.detail, "remedy": "See /api/openapi.json."}, error.status_code)
+
+
+def build(views: AppViews, hub: Hub, options: HttpOptions) -> Guard:
+    """The ASGI application."""
+    api = Api(views, hub)
+    routes: list[BaseRoute] = [
+        Route(path, handler, methods=[method]) for (path, method), handler in api.handlers().items()
+    ]
+
+    async def index(_request: Request) -> Response:
+        return FileResponse(PAGES / "index.html", headers={"cache-control": "no-cache"})
+
+    async def login(request: Request) -> Response:
+        if request.method == "GET":
+            return FileResponse(PAGES / "login.html")
+        given = (await request.body())[:1000].decode(errors="replace")
+        token = given.removeprefix("token=").strip()
+        if not guard.right(token):
+            return RedirectResponse("/login", 303)
+        response = RedirectResponse("/", 303)
+        response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=options.tls_cert is not None)
+        return response
+
+    routes += [
+        WebSocketRoute("/api/v1/live", api.live),
+        Route("/", index),
+        Route("/login", login, methods=["GET", "POST"]),
+        Mount("/static", StaticFiles(directory=PAGES)),
+    ]
+    handlers = {ApiError: _refused, HTTPException: _refused}
+    guard = Guard(Starlette(routes=routes, exception_handlers=handlers), options)
+    return guard
