@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,6 @@ from gateway.session import Session
 from gateway.supervise import Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gateway.alarms.engine import AlarmEngine
     from gateway.sinks.state import Sink
 
@@ -217,8 +215,8 @@ def _changed(old: Sequence[Any], new: Sequence[Any]) -> set[str]:
     return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
-async def serve(config: Config, path: Path, stop: asyncio.Event) -> None:
-    """Run a gateway until `stop` is set. Errors: JournalError."""
+async def serve(config: Config, path: Path, stop: asyncio.Event, ready: Callable[[], None] = lambda: None) -> None:
+    """Run a gateway until `stop` is set; `ready` is called once every listener listens. Errors: JournalError."""
     journal = await Journal.open(config.gateway.data_dir)
     try:
         async with asyncio.TaskGroup() as group:
@@ -238,6 +236,7 @@ async def serve(config: Config, path: Path, stop: asyncio.Event) -> None:
             await app.ready.wait()
             log.info("ready", page=f"http://{config.http.listen}", **_addresses(config))
             systemd.notify("READY=1")
+            ready()
             await stop.wait()
             systemd.notify("STOPPING=1")
             await app.stop()

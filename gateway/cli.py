@@ -183,6 +183,7 @@ def drivers_(name: str | None, as_json: bool) -> None:
 @click.option("--for", "seconds", type=float, help="Stop after so many seconds.")
 @click.option("--count", type=int, help="Stop when so many messages are acknowledged.")
 @click.option("--device", default="", help="The configured device id, for the ledger.")
+@click.option("--model", help="What it measures (default: the driver's usual).")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="A driver option, as TOML; repeatable.")
 def simulate(**asked: Any) -> None:
     """Run one simulated instrument and print where it can be reached."""

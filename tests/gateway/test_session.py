@@ -95,7 +95,7 @@ async def test_a_repeat_of_a_frame_still_on_its_way_to_the_disk_waits_behind_it(
     await asyncio.sleep(0.2)
     assert wire.written == ACK
     disk.execute("ROLLBACK")
-    await wire.until(3)
+    assert await wire.until(2) == ACK + ACK
     assert disk.execute("SELECT count(*) FROM raw").fetchone() == (1,)
     disk.close()
     session.closed(wire, "test over")

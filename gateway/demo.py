@@ -1,0 +1,208 @@
+"""`assaygate demo` and `assaygate simulate`: a gateway on a simulated bench, and one simulated instrument."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import tempfile
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gateway.app import serve
+from gateway.config import parse
+from gateway.logs import configure
+
+if TYPE_CHECKING:
+    from simulators.scenario import Scenario
+
+Tell = Callable[[str], None]
+
+
+def run_demo(data_dir: Path | None, port: int, seconds: float | None) -> None:
+    """The `demo` command, in the foreground. Errors: OSError where the page's port is taken."""
+    configure(quiet=True)
+    with contextlib.ExitStack() as stack:
+        folder = data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="assaygate-demo-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        asyncio.run(_demo(folder, port or _free_port(), seconds))
+
+
+async def _demo(folder: Path, port: int, seconds: float | None) -> None:
+    from simulators.scenario import SHIPPED, Bench, load
+
+    with socket.create_server(("127.0.0.1", port)):
+        pass  # a taken port is said before anything is started
+    scenario = load(SHIPPED / "demo.toml")
+    broker, broker_port = await _start_broker()
+    links, text = configuration(scenario, folder, port, broker_port)
+    path = folder / "assaygate.toml"
+    path.write_text(text, encoding="utf-8")
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    bench = Bench(scenario, links, folder)
+    try:
+        async with asyncio.TaskGroup() as group:
+            simulating = group.create_task(bench.run(), name="bench")
+            gateway = group.create_task(serve(parse(text, str(path)), path, stop, ready=lambda: _welcome(port, path)))
+            timer = group.create_task(_after(seconds, stop))
+            await gateway
+            simulating.cancel()
+            timer.cancel()
+    finally:
+        await broker.shutdown()
+
+
+def _welcome(port: int, path: Path) -> None:
+    click.echo(
+        f"\n  assaygate is running on a simulated laboratory.\n\n  Page:           http://127.0.0.1:{port}\n"
+        f"  Configuration:  {path}\n  Try:            assaygate export -c {path} | head\n\n"
+        "  In about half a minute freezer 2 grows warm and raises an alarm. Ctrl-C stops everything.\n"
+    )
+
+
+async def _after(seconds: float | None, stop: asyncio.Event) -> None:
+    if seconds is not None:
+        await asyncio.sleep(seconds)
+        stop.set()
+
+
+async def _start_broker() -> tuple[Any, int]:
+    """An embedded MQTT broker on a free loopback port."""
+    try:
+        from amqtt.broker import Broker
+    except ImportError:
+        raise RuntimeError("the demo needs amqtt: pip install 'assaygate[demo]'") from None
+    logging.getLogger("amqtt").setLevel(logging.CRITICAL)
+    logging.getLogger("transitions").setLevel(logging.CRITICAL)
+    port = _free_port()
+    broker = Broker(
+        {
+            "listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}", "max_connections": 100}},
+            "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
+        }
+    )
+    await broker.start()
+    return broker, port
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def configuration(scenario: Scenario, folder: Path, port: int, broker: int) -> tuple[dict[str, str], str]:
+    """Where each simulated instrument is plugged in, and the gateway's configuration for that bench."""
+    links: dict[str, str] = {}
+    text = f'[gateway]\nsite = "demo"\ndata_dir = "{folder / "data"}"\n\n[http]\nlisten = "127.0.0.1:{port}"\n\n'
+    text += f'[[brokers]]\nid = "bench"\nhost = "127.0.0.1"\nport = {broker}\nprotocol = "3.1.1"\n'
+    for placed in scenario.instruments:
+        match placed.link:
+            case "tcp":
+                at = _free_port()
+                links[placed.id] = f"tcp:127.0.0.1:{at}"
+                link = {"type": "tcp-listen", "port": at}
+            case "pty":
+                at_path = folder / f"{placed.id}.tty"
+                links[placed.id] = f"pty:{at_path}"
+                link = {"type": "serial", "port": str(at_path)}
+            case _:
+                links[placed.id] = f"mqtt:127.0.0.1:{broker}/lab/{placed.id}"
+                link = {"type": "mqtt", "broker": "bench", "topic": f"lab/{placed.id}"}
+        table = {"id": placed.id, "driver": placed.driver, "link": link, **placed.options, **placed.device}
+        text += "\n[[devices]]\n" + "".join(f"{_key(name)} = {_toml(value)}\n" for name, value in table.items())
+    for alarm in scenario.alarms:
+        text += "\n[[alarms]]\n" + "".join(f"{_key(name)} = {_toml(value)}\n" for name, value in alarm.items())
+    return links, text
+
+
+def _key(name: str) -> str:
+    return name if name.replace("-", "").replace("_", "").isalnum() and name.isascii() else f'"{name}"'
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(name)} = {_toml(one)}" for name, one in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(one) for one in value) + "]"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value)
+
+
+# ---- simulate
+
+
+def run_simulation(asked: dict[str, Any], echo: Tell) -> None:
+    """The `simulate` command. Errors: LookupError, ValueError."""
+    from simulators import faults, scenario
+    from simulators.instrument import Plan, simulate
+
+    if asked["scenario"]:
+        _run(_bench(scenario.load(asked["scenario"]), asked["ledger"], echo))
+        return
+    plan = Plan(
+        driver=asked["driver"],
+        link=asked["link"] or "pty",
+        model=asked["model"] or "",
+        options=_options(asked["options"]),
+        rate=asked["rate"],
+        speed=asked["speed"],
+        seed=asked["seed"],
+        faults=faults.parse(asked["faults"]),
+        ledger=asked["ledger"],
+        device=asked["device"],
+        seconds=asked["seconds"],
+        count=asked["count"],
+    )
+
+    async def one() -> None:
+        instrument = await simulate(plan, lambda address: echo(f"{plan.driver} at {address}"))
+        echo(f"{instrument.sent} sent, {instrument.acknowledged} acknowledged, {instrument.faults.count} faults")
+
+    _run(one())
+
+
+async def _bench(chosen: Scenario, ledgers: Path | None, echo: Tell) -> None:
+    """Every instrument of a scenario on its own pseudo-terminal or port, for a gateway configured by hand."""
+    from simulators.scenario import Bench
+
+    links = {}
+    for placed in chosen.instruments:
+        kind = {"tcp": f"tcp-listen:127.0.0.1:{_free_port()}", "mqtt": f"mqtt:127.0.0.1:1883/lab/{placed.id}"}
+        links[placed.id] = kind.get(placed.link, placed.link)
+    if ledgers:
+        ledgers.mkdir(parents=True, exist_ok=True)
+    await Bench(chosen, links, ledgers).run(echo)
+
+
+def _options(words: tuple[str, ...]) -> dict[str, Any]:
+    """ "poll='1s'" for each option, as TOML. Errors: LookupError."""
+    options: dict[str, Any] = {}
+    for word in words:
+        try:
+            options |= tomllib.loads(word)
+        except tomllib.TOMLDecodeError:
+            name, _, value = word.partition("=")
+            options[name.strip()] = value.strip()
+    return options
+
+
+def _run(work: Any) -> None:
+    async def main() -> None:
+        task = asyncio.ensure_future(work)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())

@@ -1,0 +1,132 @@
+"""Ledgers against the journal: what was acknowledged must be there, once, as it was meant, and nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+NAMED = 10  # offenders listed of each kind
+NEAR = 0.0015  # seconds within which two times are one (a store or a wire may keep milliseconds)
+
+
+class _Meant:
+    """Everything the ledgers meant, by what identifies it."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.devices: set[str] = set()
+        self.entries: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+
+    def read(self, path: Path) -> None:
+        device = ""
+        waiting: dict[int, list[dict[str, Any]]] = {}
+        with path.open("rb") as lines:
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    break  # its writer ended in the middle of a line
+                entry = orjson.loads(line)
+                if "ledger" in entry:
+                    device = entry.get("device", "")
+                    self.devices.add(device)
+                elif "meant" in entry:
+                    waiting[entry["meant"]] = [{**one, "device": device} for one in entry["observations"]]
+                    self.counts["meant"] += 1
+                    for one in waiting[entry["meant"]]:
+                        self.entries[_key(one, device)].append(one)
+                elif "sent" in entry:
+                    self.counts["sent"] += 1
+                elif "acknowledged" in entry:
+                    self.counts["acknowledged"] += 1
+                    for one in waiting.pop(entry["acknowledged"], []):
+                        one["acknowledged"] = True
+
+
+def _key(one: dict[str, Any], device: str) -> tuple[Any, ...]:
+    """Results are looked for by specimen, readings by quantity, time and value."""
+    if one.get("specimen"):
+        return (device, one["specimen"])
+    return (device, one["quantity"], _value(one.get("value")), round(_seconds(one["time"]) / NEAR / 2))
+
+
+def _value(value: Any) -> Any:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def against(ledgers: Iterable[Path], rows: Iterator[tuple[int, bytes]]) -> tuple[dict[str, Any], bool]:
+    """Counts and the first offenders; True where nothing is lost, doubled, altered or invented."""
+    meant = _Meant()
+    for path in ledgers:
+        meant.read(path)
+    found: Counter[int] = Counter()
+    offenders: dict[str, list[str]] = {"lost": [], "doubled": [], "altered": [], "invented": []}
+    counts: Counter[str] = Counter()
+    for seq, body in rows:
+        row = orjson.loads(body)
+        if row["device"] not in meant.devices and "" not in meant.devices:
+            continue
+        counts["stored"] += 1
+        one = _match(meant, row, found)
+        if one is None:
+            _note(offenders, counts, "invented", f"seq {seq}: {row['device']} {row['quantity']} {row['value']}")
+            continue
+        found[id(one)] += 1
+        if found[id(one)] > 1:
+            _note(offenders, counts, "doubled", f"seq {seq}: {row['device']} {row['specimen'] or row['quantity']}")
+        elif why := _differs(one, row):
+            _note(offenders, counts, "altered", f"seq {seq}: {why}")
+    for entries in meant.entries.values():
+        for one in entries:
+            if one.get("acknowledged") and not found[id(one)]:
+                _note(
+                    offenders, counts, "lost", f"{one['device']} {one.get('specimen') or one['quantity']} {one['time']}"
+                )
+    report: dict[str, Any] = {name: meant.counts[name] for name in ("meant", "sent", "acknowledged")}
+    report |= {name: counts[name] for name in ("stored", *offenders)}
+    report |= {f"{name}_first": listed for name, listed in offenders.items() if listed}
+    return report, not any(counts[name] for name in offenders)
+
+
+def _note(offenders: dict[str, list[str]], counts: Counter[str], kind: str, text: str) -> None:
+    counts[kind] += 1
+    if len(offenders[kind]) < NAMED:
+        offenders[kind].append(text)
+
+
+def _match(meant: _Meant, row: dict[str, Any], found: Counter[int]) -> dict[str, Any] | None:
+    """The meant observation a stored one is; of equal ones the first not found yet."""
+    candidates: list[dict[str, Any]] = []
+    for device in (row["device"], ""):
+        if row["specimen"]:
+            candidates += [one for one in meant.entries.get((device, row["specimen"]), []) if _same_test(one, row)]
+            continue
+        bucket = round(_seconds(row["time"]) / NEAR / 2)
+        for near in (bucket, bucket - 1, bucket + 1):
+            candidates += meant.entries.get((device, row["quantity"], _value(row["value"]), near), [])
+    return next((one for one in candidates if not found[id(one)]), candidates[0] if candidates else None)
+
+
+def _same_test(one: dict[str, Any], row: dict[str, Any]) -> bool:
+    """The instrument's name of the test against the quantity a configuration made of it."""
+    if one.get("quantity") == row["quantity"]:
+        return True
+    test = "".join(c for c in str(one.get("test", "")).lower() if c.isalnum())
+    return row["quantity"].replace("-", "") in test or not one.get("test")
+
+
+def _differs(one: dict[str, Any], row: dict[str, Any]) -> str:
+    """Which field is not what was meant; "" when all are."""
+    for name in ("kind", "specimen", "patient", "operator", "lot", "lot_expiry", "run", "interpretation", "flags"):
+        if name in one and one[name] != row[name]:
+            return f"{row['device']} {name} is {row[name]!r}, meant {one[name]!r}"
+    if "value" in one and one["value"] is not None and _value(row["value"]) != _value(one["value"]):
+        return f"{row['device']} value is {row['value']!r}, meant {one['value']!r}"
+    return ""

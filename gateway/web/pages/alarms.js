@@ -1,0 +1,159 @@
+/** Open alarms: gravest first, by shape, word and colour. */
+
+import { byId, h, mark, say } from "./dom.js";
+import { ask } from "./live.js";
+import { asked, attempt, person } from "./people.js";
+import { gravity, inSight } from "./state.js";
+import { counted, quantity, when } from "./words.js";
+
+/** @typedef {import("./state.js").Alarm} Alarm */
+/** @typedef {import("./state.js").State} State */
+
+/** @type {Record<string, string>} */
+const SHAPES = { critical: "▲", high: "◆", medium: "●", low: "■" };
+
+/** @param {string} priority */
+export function badge(priority) {
+  return h(
+    "span", { class: `badge ${priority}` },
+    h("span", { "aria-hidden": "true" }, `${SHAPES[priority] ?? "■"} `),
+    `${gravity(priority)} ${priority}`,
+  );
+}
+
+/** @param {Alarm} alarm what a person must know of its state; nothing where it is simply new */
+function standing(alarm) {
+  switch (alarm.state) {
+    case "acknowledged":
+      return `Acknowledged by ${alarm.acknowledged_by} at ${when(alarm.acknowledged_at)}${alarm.comment ? `: ${alarm.comment}` : ""}`;
+    case "returned-unacknowledged":
+      return `Over by itself at ${when(alarm.cleared)}, not acknowledged`;
+    case "shelved":
+      return `Shelved by ${alarm.shelved_by} until ${when(alarm.shelved_until)}: ${alarm.shelve_reason}`;
+    default:
+      return "";
+  }
+}
+
+/** Rules write UCUM; people read °C. @param {string} text */
+function readable(text) {
+  return text.replaceAll(/(\d) Cel\b/g, "$1 °C");
+}
+
+export class Alarms {
+  /**
+   * @param {State} state
+   * @param {(device: string, quantity: string) => void} show
+   */
+  constructor(state, show) {
+    this.state = state;
+    this.show = show;
+    /** @type {Set<string> | null} */ this.told = null;
+    /** @type {string} */ this.drawn = "";
+  }
+
+  draw() {
+    const { alarms } = this.state;
+    const now = JSON.stringify([alarms, this.state.devices.map((device) => device.label)]);
+    if (now === this.drawn) return;
+    this.drawn = now;
+    const open = alarms.filter(inSight);
+    const shelved = alarms.filter((alarm) => !inSight(alarm));
+    this.#fill(byId("alarm-list"), open);
+    this.#fill(byId("shelved-list"), shelved);
+    byId("no-alarms").hidden = open.length > 0;
+    byId("shelved").hidden = shelved.length === 0;
+    say(byId("shelved-title"), counted(shelved.length, "alarm shelved", "alarms shelved"));
+    this.#tell(open.filter((alarm) => alarm.state === "unacknowledged"));
+  }
+
+  /** @param {Alarm[]} fresh for those who listen instead of looking */
+  #tell(fresh) {
+    const news = fresh.filter((alarm) => this.told && !this.told.has(alarm.id));
+    this.told = new Set(fresh.map((alarm) => alarm.id));
+    if (news.length) {
+      byId("alarm-news").textContent = news
+        .map((alarm) => `${alarm.priority} alarm: ${alarm.title}, ${this.#where(alarm)}, ${readable(alarm.explanation)}`)
+        .join(". ");
+    }
+  }
+
+  /**
+   * Rows are kept where their alarm stays, so that focus and a half-pressed button survive.
+   * @param {HTMLElement} list
+   * @param {Alarm[]} alarms
+   */
+  #fill(list, alarms) {
+    const rows = new Map([...list.children].map((row) => [/** @type {HTMLElement} */ (row).dataset.id, row]));
+    alarms.forEach((alarm, place) => {
+      const said = JSON.stringify([alarm, this.#where(alarm)]);
+      let row = rows.get(alarm.id);
+      if (row && row.getAttribute("data-said") === said) rows.delete(alarm.id);
+      else {
+        const made = this.#row(alarm);
+        mark(made, "data-said", said);
+        row?.replaceWith(made);
+        rows.delete(alarm.id);
+        row = made;
+      }
+      if (list.children[place] !== row) list.insertBefore(row, list.children[place] ?? null);
+    });
+    for (const gone of rows.values()) gone.remove();
+  }
+
+  /** @param {Alarm} alarm */
+  #where(alarm) {
+    const device = this.state.devices.find((one) => one.id === alarm.device);
+    return device?.label ?? (alarm.device || "gateway");
+  }
+
+  /** @param {Alarm} alarm */
+  #row(alarm) {
+    const isDevice = this.state.devices.some((one) => one.id === alarm.device);
+    const name = h("bdi", {}, this.#where(alarm));
+    const path = `/api/v1/alarms/${encodeURIComponent(alarm.id)}`;
+    const label = `${alarm.title}, ${this.#where(alarm)}`;
+    const buttons = h("div", { class: "buttons" });
+    const add = (/** @type {string} */ word, /** @type {() => void} */ act) =>
+      buttons.append(h("button", { type: "button", click: act, "aria-label": `${word}: ${label}` }, word));
+    if (alarm.state === "unacknowledged" || alarm.state === "returned-unacknowledged") {
+      add("Acknowledge", () => this.#act(async () => ask(`${path}/acknowledge`, { by: await person(), comment: "" })));
+    }
+    if (alarm.state === "shelved") {
+      add("Unshelve", () => this.#act(async () => ask(`${path}/unshelve`, { by: await person() })));
+    } else {
+      add("Shelve", () => this.#act(async () => ask(`${path}/shelve`, { by: await person(), ...(await asked(label)) })));
+    }
+    const state = standing(alarm);
+    return h(
+      "li", { class: `alarm ${alarm.priority} ${alarm.state}`, "data-id": alarm.id },
+      badge(alarm.priority),
+      h(
+        "div", { class: "what" },
+        isDevice
+          ? h("button", { type: "button", class: "link where", click: () => this.show(alarm.device, alarm.quantity) }, name)
+          : h("span", { class: "where" }, name),
+        h(
+          "span", { class: "why" },
+          h("bdi", {}, alarm.title),
+          alarm.explanation && ": ",
+          alarm.explanation && h("bdi", {}, readable(alarm.explanation)),
+          alarm.quantity && ` (${quantity(alarm.quantity)})`,
+        ),
+        alarm.text && h("span", { class: "todo", dir: "auto" }, alarm.text),
+        state && h("span", { class: "standing", dir: "auto" }, state),
+      ),
+      h("span", { class: "since" }, h("span", { class: "hint" }, "since "), h("time", { datetime: alarm.raised ?? "" }, when(alarm.raised))),
+      buttons,
+    );
+  }
+
+  /** @param {() => Promise<any>} act */
+  async #act(act) {
+    const answer = await attempt(act);
+    if (answer) {
+      this.state.alarms = answer.items;
+      this.draw();
+    }
+  }
+}
