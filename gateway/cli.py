@@ -299,7 +299,7 @@ def _list_quarantine(entries: list[dict[str, Any]], as_json: bool) -> None:
 @click.pass_obj
 def quarantine_show(found: Any, entry: int) -> None:
     """Print one entry's bytes."""
-    from gateway.traffic import dump
+    from gateway.wire_text import dump
 
     message, reason = found.show(entry)
     click.echo(reason)

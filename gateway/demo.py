@@ -8,7 +8,6 @@ import logging
 import signal
 import socket
 import tempfile
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,7 @@ import click
 from gateway.app import serve
 from gateway.config import parse
 from gateway.logs import configure
+from gateway.traffic import options_from
 
 if TYPE_CHECKING:
     from simulators.scenario import Scenario
@@ -50,12 +50,17 @@ async def _demo(folder: Path, port: int, seconds: float | None) -> None:
     bench = Bench(scenario, links, folder)
     try:
         async with asyncio.TaskGroup() as group:
-            simulating = group.create_task(bench.run(), name="bench")
-            gateway = group.create_task(serve(parse(text, str(path)), path, stop, ready=lambda: _welcome(port, path)))
-            timer = group.create_task(_after(seconds, stop))
+            listening = asyncio.Event()
+            gateway = group.create_task(serve(parse(text, str(path)), path, stop, ready=listening.set))
+            listener = group.create_task(listening.wait())
+            await asyncio.wait({gateway, listener}, return_when=asyncio.FIRST_COMPLETED)
+            listener.cancel()
+            others = [group.create_task(bench.run(), name="bench"), group.create_task(_after(seconds, stop))]
+            if not gateway.done():
+                _welcome(port, path)
             await gateway
-            simulating.cancel()
-            timer.cancel()
+            for other in others:
+                other.cancel()
     finally:
         await broker.shutdown()
 
@@ -154,7 +159,7 @@ def run_simulation(asked: dict[str, Any], echo: Tell) -> None:
         driver=asked["driver"],
         link=asked["link"] or "pty",
         model=asked["model"] or "",
-        options=_options(asked["options"]),
+        options=options_from(asked["options"]),
         rate=asked["rate"],
         speed=asked["speed"],
         seed=asked["seed"],
@@ -181,20 +186,8 @@ async def _bench(chosen: Scenario, ledgers: Path | None, echo: Tell) -> None:
         kind = {"tcp": f"tcp-listen:127.0.0.1:{_free_port()}", "mqtt": f"mqtt:127.0.0.1:1883/lab/{placed.id}"}
         links[placed.id] = kind.get(placed.link, placed.link)
     if ledgers:
-        ledgers.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(ledgers.mkdir, parents=True, exist_ok=True)
     await Bench(chosen, links, ledgers).run(echo)
-
-
-def _options(words: tuple[str, ...]) -> dict[str, Any]:
-    """ "poll='1s'" for each option, as TOML. Errors: LookupError."""
-    options: dict[str, Any] = {}
-    for word in words:
-        try:
-            options |= tomllib.loads(word)
-        except tomllib.TOMLDecodeError:
-            name, _, value = word.partition("=")
-            options[name.strip()] = value.strip()
-    return options
 
 
 def _run(work: Any) -> None:

@@ -21,7 +21,7 @@ def serial_ports() -> Iterator[Found]:
     """Serial ports by their lasting names: by-id, or by-path where the adapter has no serial number."""
     from serial.tools import list_ports
 
-    stable = {}
+    stable: dict[str, str] = {}
     for folder in ("/dev/serial/by-path", "/dev/serial/by-id"):
         if Path(folder).is_dir():
             stable |= {str(link.resolve()): str(link) for link in Path(folder).iterdir()}

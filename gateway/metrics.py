@@ -12,13 +12,14 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 if TYPE_CHECKING:
     from gateway.views import AppViews
+    from gateway.web.queries import Standing
 
 
 class GatewayMetrics(Collector):
     """One scrape's worth of the gateway."""
 
-    def __init__(self, views: AppViews) -> None:
-        self._views = views
+    def __init__(self, views: AppViews, standing: Standing) -> None:
+        self._views, self._standing = views, standing
 
     def collect(self) -> Iterator[Metric]:
         journal = self._views.journal
@@ -27,6 +28,11 @@ class GatewayMetrics(Collector):
         yield GaugeMetricFamily("assaygate_journal_failing", "1 while nothing can be committed", bool(journal.trouble))
         yield GaugeMetricFamily("assaygate_journal_raw_id", "Last raw row", journal.raws.at)
         yield GaugeMetricFamily("assaygate_journal_seq", "Last observation", journal.observations.at)
+        yield GaugeMetricFamily("assaygate_quarantined", "Messages not understood", self._standing.quarantined)
+        cursors = GaugeMetricFamily("assaygate_cursor", "How far a reader of the journal has come", labels=("reader",))
+        for name, seq in self._standing.cursors.items():
+            cursors.add_metric([name], seq)
+        yield cursors
         yield from self._devices()
         yield from self._sinks()
         alarms = GaugeMetricFamily("assaygate_alarms", "Alarms that are not normal", labels=("priority", "state"))
@@ -75,8 +81,8 @@ def _resident() -> float:
     return pages * 4096.0
 
 
-def text(views: AppViews) -> bytes:
+def text(views: AppViews, standing: Standing) -> bytes:
     """The exposition format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(GatewayMetrics(views))
+    registry.register(GatewayMetrics(views, standing))
     return generate_latest(registry)

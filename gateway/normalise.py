@@ -148,7 +148,7 @@ class Normaliser:
             received=rfc3339(received),
             quality=work.quality,
             raw=message.id,
-            attributes=_attributes(draft, work),
+            attributes=_attributes(draft, quantity, work),
         )
         return observation, moment
 
@@ -338,8 +338,10 @@ def plain(value: Decimal) -> int | float:
     return number_
 
 
-def _attributes(draft: Draft, work: _Work) -> Mapping[str, Any]:
+def _attributes(draft: Draft, quantity: str, work: _Work) -> Mapping[str, Any]:
     extra = work.extra
+    if draft.test != quantity and draft.kind in (Kind.RESULT, Kind.QC):
+        extra.setdefault("test", draft.test)
     if work.rules:
         extra["rule"] = "; ".join(work.rules)
     if work.reasons:

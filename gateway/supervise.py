@@ -60,6 +60,8 @@ class Supervisor:
             except Exception as error:
                 part.trouble = f"{type(error).__name__}: {error}"
                 log.exception("part failed", part=part.name)
+                if part.task and part.task.cancelling():
+                    return  # it failed while it was being stopped
             else:
                 return
             finally:

@@ -1,53 +1,134 @@
-"""Wire traffic for people: control bytes by name, bytes in hex, checksums judged."""
+"""What the commands tap, capture and replay do with wire traffic."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import asyncio
+import json
+import time
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
-from drivers.kit.checks import sum8
+import drivers
+from drivers.kit import recording
+from drivers.kit.declare import Driver
+from drivers.kit.exchange import Received, Rejected
+from gateway import control
+from gateway.decode import Failure, Reading, read
+from gateway.journal.schema import BROKEN, LAST
+from gateway.journal.transaction import RawMessage
+from gateway.normalise import DeviceSettings, Normaliser
+from gateway.wire_text import dump, judgements, readable
 
-NAMES = {
-    0x00: "NUL",
-    0x01: "SOH",
-    0x02: "STX",
-    0x03: "ETX",
-    0x04: "EOT",
-    0x05: "ENQ",
-    0x06: "ACK",
-    0x09: "TAB",
-    0x0A: "LF",
-    0x0B: "VT",
-    0x0D: "CR",
-    0x11: "XON",
-    0x13: "XOFF",
-    0x15: "NAK",
-    0x16: "SYN",
-    0x17: "ETB",
-    0x1B: "ESC",
-    0x1C: "FS",
-}
-
-_FRAME = re.compile(rb"\x02([0-7][^\x02\x03\x17]*[\x03\x17])([0-9A-Fa-f]{2})")
-HEX_COLUMNS = 16
+Echo = Callable[[str], None]
+ANSWER_WITHIN = 20.0  # seconds
 
 
-def readable(data: bytes) -> str:
-    """Text with control bytes named: `<STX>1H|...<CR><ETX>4C`. Bytes that are not UTF-8 stand as `\\xNN`."""
-    text = data.decode("utf-8", "backslashreplace")
-    return "".join(f"<{NAMES.get(ord(c), f'{ord(c):02X}')}>" if c < " " or c == "\x7f" else c for c in text)
+async def watch(data_dir: Path, device: str, echo: Echo, *, as_json: bool) -> None:
+    """Print a device's live traffic until interrupted. Errors: ConnectionError, LookupError."""
+    async for piece in control.tap(data_dir, device):
+        if as_json:
+            echo(json.dumps(piece))
+            continue
+        if "hex" not in piece:
+            echo(f"listening to {device}; connected: {', '.join(piece['peers']) or 'nobody yet'}")
+            continue
+        data = bytes.fromhex(piece["hex"])
+        mark = "<" if piece["direction"] == "in" else ">"
+        if piece["missed"]:
+            echo(f"({piece['missed']} pieces missed: this terminal is slow)")
+        echo(f"{datetime.fromtimestamp(piece['at'], UTC):%H:%M:%S.%f} {mark} {piece['peer']}  {readable(data)}")
+        for text in dump(data):
+            echo(f"    {text}")
+        for judgement in judgements(data):
+            echo(f"    !! {judgement}")
 
 
-def judgements(data: bytes) -> Iterator[str]:
-    """What is wrong with the checksums of the ASTM frames in `data`, and what was wanted."""
-    for frame in _FRAME.finditer(data):
-        wanted = f"{sum8(frame[1]):02X}"
-        if frame[2].decode().upper() != wanted:
-            yield f"checksum of frame {chr(frame[1][0])} is {frame[2].decode()}, wanted {wanted}"
+async def record(data_dir: Path, device: str, driver: str, output: Path, seconds: float | None) -> int:
+    """Write a device's traffic to a recording, for so long or until interrupted; how many pieces."""
+    count, started = 0, None
+    with output.open("w", encoding="utf-8") as file:
+        file.write(recording.write((), driver, f"device {device}"))
+        try:
+            async with asyncio.timeout(seconds):
+                async for piece in control.tap(data_dir, device):
+                    if "hex" not in piece:
+                        continue
+                    started = started if started is not None else piece["at"]
+                    channel = piece["peer"] if "/" in piece["peer"] and not piece["peer"].startswith("/dev") else ""
+                    incoming = piece["direction"] == "in"
+                    data = bytes.fromhex(piece["hex"])
+                    file.write(recording.line(recording.Piece(piece["at"] - started, incoming, data, channel)))
+                    file.flush()
+                    count += 1
+        except (TimeoutError, asyncio.CancelledError, KeyboardInterrupt):
+            pass
+    return count
 
 
-def dump(data: bytes) -> Iterator[str]:
-    """Lines of hex beside readable text."""
-    for start in range(0, len(data), HEX_COLUMNS):
-        piece = data[start : start + HEX_COLUMNS]
-        yield f"{start:6d}  {piece.hex(' '):<{HEX_COLUMNS * 3}} {readable(piece)}"
+def decode_recording(path: Path, driver_name: str, words: Sequence[str]) -> Iterator[str]:
+    """JSON lines of what a recording says, through the driver and the normaliser. Errors: LookupError, ValueError."""
+    driver, options = _driver(driver_name, words)
+    pieces = [piece for piece in recording.read(path.read_text(encoding="utf-8")) if piece.incoming]
+    exchange, frames, number = driver.host(options), b"", 0
+    normaliser = Normaliser(driver_name, DeviceSettings(), driver.quantities, driver.identity(options))
+    for piece in [*pieces, None]:
+        events = exchange.receive(piece.data, piece.at) if piece else exchange.close()
+        for event in events:
+            if isinstance(event, Rejected):
+                yield json.dumps({"refused": str(event.reason), "detail": event.detail, "bytes": readable(event.raw)})
+            if not isinstance(event, Received):
+                continue
+            frames += event.raw
+            if not event.complete:
+                continue
+            number += 1
+            channel = piece.channel if piece else ""
+            state = LAST if event.sound else BROKEN
+            message = RawMessage(number, driver_name, channel, time.time_ns(), frames, state, False, bool(channel))
+            frames = b""
+            rows = read(message, Reading(driver, options, normaliser))
+            if isinstance(rows, Failure):
+                yield json.dumps({"quarantine": str(rows.reason), "detail": rows.detail})
+            else:
+                yield from (row.body.decode() for row in rows)
+
+
+async def send_recording(path: Path, driver_name: str, words: Sequence[str], address: str, echo: Echo) -> None:
+    """Play the instrument's side of a recording to HOST:PORT, waiting for an answer wherever one was recorded."""
+    _driver(driver_name, words)
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host or "127.0.0.1", int(port))
+    try:
+        for piece in recording.read(path.read_text(encoding="utf-8")):
+            if piece.incoming:
+                writer.write(piece.data)
+                await writer.drain()
+                echo(f"< {readable(piece.data)}")
+            else:
+                async with asyncio.timeout(ANSWER_WITHIN):
+                    echo(f"> {readable(await reader.read(65536))}")
+    finally:
+        writer.close()
+
+
+def _driver(name: str, words: Sequence[str]) -> tuple[Driver, Any]:
+    try:
+        driver = drivers.load(name)
+    except KeyError:
+        raise LookupError(f"no driver is called {name!r}. Known are: {', '.join(drivers.names())}.") from None
+    return driver, driver.options.model_validate(options_from(words))
+
+
+def options_from(words: Iterable[str]) -> dict[str, Any]:
+    """ "poll='1s'" for each option, as TOML; what is not TOML is taken as a text."""
+    options: dict[str, Any] = {}
+    for word in words:
+        try:
+            options |= tomllib.loads(word)
+        except tomllib.TOMLDecodeError:
+            name, _, value = word.partition("=")
+            options[name.strip()] = value.strip()
+    return options

@@ -20,6 +20,7 @@ class _Meant:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.devices: set[str] = set()
+        self.asked: set[str] = set()  # devices nobody acknowledges to: they may say one value several times
         self.entries: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
 
     def read(self, path: Path) -> None:
@@ -33,6 +34,8 @@ class _Meant:
                 if "ledger" in entry:
                     device = entry.get("device", "")
                     self.devices.add(device)
+                    if not entry.get("confirmed", True):
+                        self.asked.add(device)
                 elif "meant" in entry:
                     waiting[entry["meant"]] = [{**one, "device": device} for one in entry["observations"]]
                     self.counts["meant"] += 1
@@ -47,10 +50,10 @@ class _Meant:
 
 
 def _key(one: dict[str, Any], device: str) -> tuple[Any, ...]:
-    """Results are looked for by specimen, readings by quantity, time and value."""
+    """Results are looked for by specimen, readings by quantity and value."""
     if one.get("specimen"):
         return (device, one["specimen"])
-    return (device, one["quantity"], _value(one.get("value")), round(_seconds(one["time"]) / NEAR / 2))
+    return (device, one["quantity"], _value(one.get("value")))
 
 
 def _value(value: Any) -> Any:
@@ -73,13 +76,15 @@ def against(ledgers: Iterable[Path], rows: Iterator[tuple[int, bytes]]) -> tuple
         row = orjson.loads(body)
         if row["device"] not in meant.devices and "" not in meant.devices:
             continue
+        if row["kind"] in ("event", "status"):
+            continue  # what an instrument says of itself stands in no ledger
         counts["stored"] += 1
         one = _match(meant, row, found)
         if one is None:
             _note(offenders, counts, "invented", f"seq {seq}: {row['device']} {row['quantity']} {row['value']}")
             continue
         found[id(one)] += 1
-        if found[id(one)] > 1:
+        if found[id(one)] > 1 and (row["specimen"] or row["device"] not in meant.asked):
             _note(offenders, counts, "doubled", f"seq {seq}: {row['device']} {row['specimen'] or row['quantity']}")
         elif why := _differs(one, row):
             _note(offenders, counts, "altered", f"seq {seq}: {why}")
@@ -107,19 +112,20 @@ def _match(meant: _Meant, row: dict[str, Any], found: Counter[int]) -> dict[str,
     for device in (row["device"], ""):
         if row["specimen"]:
             candidates += [one for one in meant.entries.get((device, row["specimen"]), []) if _same_test(one, row)]
-            continue
-        bucket = round(_seconds(row["time"]) / NEAR / 2)
-        for near in (bucket, bucket - 1, bucket + 1):
-            candidates += meant.entries.get((device, row["quantity"], _value(row["value"]), near), [])
+        else:
+            equal = meant.entries.get((device, row["quantity"], _value(row["value"])), [])
+            # Where the instrument said its time, that must be the one meant; elsewhere equal values take turns.
+            if row["device_time"]:
+                at = _seconds(row["time"])
+                equal = [one for one in equal if abs(_seconds(one["time"]) - at) < NEAR]
+            candidates += equal
     return next((one for one in candidates if not found[id(one)]), candidates[0] if candidates else None)
 
 
 def _same_test(one: dict[str, Any], row: dict[str, Any]) -> bool:
-    """The instrument's name of the test against the quantity a configuration made of it."""
-    if one.get("quantity") == row["quantity"]:
-        return True
-    test = "".join(c for c in str(one.get("test", "")).lower() if c.isalnum())
-    return row["quantity"].replace("-", "") in test or not one.get("test")
+    """The instrument's name of the test, or the quantity it became."""
+    said = row["attributes"].get("test", row["quantity"])
+    return said in (one.get("test"), one.get("quantity")) or row["quantity"] == one.get("quantity")
 
 
 def _differs(one: dict[str, Any], row: dict[str, Any]) -> str:

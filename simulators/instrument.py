@@ -58,10 +58,11 @@ class Instrument:
         self.model: Model = model(plan.model or USUAL.get(plan.driver, "room"), plan.seed)
         self.faults = Faults(plan.faults, plan.seed)
         self.sent = self.acknowledged = 0
-        header = {"driver": plan.driver, "device": plan.device, "seed": plan.seed}
-        self._ledger = ledgers.Ledger(plan.ledger, header)
         self._speaker: Speaker = self.driver.instrument(self.options)
         self._endpoint = self._build(plan.link)
+        self._confirms = self._endpoint.acknowledges or self._speaker.confirms
+        header = {"driver": plan.driver, "device": plan.device, "seed": plan.seed, "confirmed": self._confirms}
+        self._ledger = ledgers.Ledger(plan.ledger, header)
         self._waiting: deque[bytes] = deque()  # of numbers acknowledged + 1 and on: kept until they are
         self._out: deque[bytes] = deque()
         self._moved = asyncio.Event()
@@ -145,7 +146,7 @@ class Instrument:
             number += 1
             drawn = self.model.draw(clock.at(loop.time() - started))
             message = self.driver.encode(drawn, self.options)
-            self._ledger.meant(number, ledgers.meant(drawn, plan.driver))
+            self._ledger.meant(number, ledgers.meant(drawn))
             self._ledger.sent(number)
             self._waiting.append(message)
             self.sent = number
@@ -175,7 +176,8 @@ class Instrument:
     def _one_acknowledged(self) -> None:
         self._waiting.popleft()
         self.acknowledged += 1
-        self._ledger.acknowledged(self.acknowledged)
+        if self._confirms:
+            self._ledger.acknowledged(self.acknowledged)
         self._moved.set()
 
     async def _converse(self) -> None:

@@ -1,6 +1,6 @@
 """What a simulated instrument meant, sent and had acknowledged: one JSON object a line, written as it happens.
 
-`{"ledger": 1, "driver", "device", "seed"}`, then for message n `{"meant": n, "observations": [...]}`, `{"sent": n}` and
+`{"ledger": 1, "driver", "device", "seed", "confirmed"}` (False: nobody acknowledges), then for message n `{"meant": n, "observations": [...]}`, `{"sent": n}` and
 `{"acknowledged": n}`. An observation names the fields the stored one must equal.
 """
 
@@ -15,7 +15,7 @@ from typing import IO, Any
 CARRIED = ("specimen", "patient", "operator", "lot", "lot_expiry", "run")
 
 
-def meant(drawn: Mapping[str, Any], driver: str) -> list[dict[str, Any]]:
+def meant(drawn: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The observations a message should become, as far as the instrument can know them."""
     time = drawn["time"].astimezone(UTC)
     if "readings" in drawn:

@@ -95,6 +95,11 @@ class Transfer:
         return self._delivered
 
     @property
+    def confirms(self) -> bool:
+        """Whether `delivered` rests on the peer's word."""
+        return True
+
+    @property
     def idle(self) -> bool:
         """True when nothing offered still waits for its acknowledgement."""
         return not self._queue

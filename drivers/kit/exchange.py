@@ -96,6 +96,12 @@ class Speaker(Exchange, Protocol):
         ...
 
     @property
+    def confirms(self) -> bool:
+        """True where `delivered` rests on the peer's word; False where nobody acknowledges and it counts what was
+        written."""
+        ...
+
+    @property
     def idle(self) -> bool:
         """True when nothing offered is still waiting for its acknowledgement."""
         ...

@@ -35,6 +35,11 @@ class Printer:
         return self._delivered
 
     @property
+    def confirms(self) -> bool:
+        """Whether `delivered` rests on the peer's word."""
+        return self._acknowledged
+
+    @property
     def idle(self) -> bool:
         """True when nothing waits for its acknowledgement."""
         return not self._queue

@@ -126,6 +126,11 @@ class Balance:
         return self._delivered
 
     @property
+    def confirms(self) -> bool:
+        """Whether `delivered` rests on the peer's word."""
+        return False
+
+    @property
     def idle(self) -> bool:
         """True when every offered weight was written."""
         return not self._new

@@ -130,6 +130,16 @@ def _configured(options: SerialOptions) -> serial.Serial:
     return device
 
 
+def _once(lost: asyncio.Future[str]) -> Callable[[str], None]:
+    """The link may have been stopped by the time its port ends."""
+
+    def tell(why: str) -> None:
+        if not lost.done():
+            lost.set_result(why)
+
+    return tell
+
+
 class SerialLink:
     """Keeps one serial port open, through unplugging and replugging."""
 
@@ -146,7 +156,7 @@ class SerialLink:
                 started = loop.time()
                 try:
                     device = await asyncio.to_thread(_configured, options)
-                    port = SerialPort(device, options.port, ear, lost.set_result)
+                    port = SerialPort(device, options.port, ear, _once(lost))
                 except (OSError, ValueError) as error:
                     why = _HELP.get(getattr(error, "errno", 0) or 0, str(error))
                 else:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import parse_qs
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,14 +18,14 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from gateway import quarantine
 from gateway.journal.export import with_seq
 from gateway.reports import moment
 from gateway.views import AppViews
 from gateway.web import queries
-from gateway.web.guard import COOKIE, Guard
+from gateway.web.guard import COOKIE, Guard, cookie_value
 from gateway.web.live import Hub
 from gateway.web.options import HttpOptions
 
@@ -32,6 +33,8 @@ PAGES = Path(__file__).parent / "pages"
 STREAM_CHUNK: Final = 500
 STREAM_BEAT: Final = 10.0  # seconds between heartbeats of an idle stream
 MOST_BODY: Final = 65_536
+MOST_GLOB: Final = 200
+MOST_STARS: Final = 4  # each multiplies what a pattern may cost
 Asked = TypeVar("Asked", bound=BaseModel)
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -89,7 +92,7 @@ ENDPOINTS: Final = (
     Endpoint("/api/v1/stream", "GET", "Server-sent events: every observation, from Last-Event-ID (a seq) on"),
     Endpoint("/api/v1/live", "GET", "WebSocket: a snapshot, then changes by seq"),
     Endpoint("/api/v1/raw/{id}", "GET", "The bytes of one message and what was made of them"),
-    Endpoint("/api/v1/quarantine", "GET", "What could not be read, and why"),
+    Endpoint("/api/v1/quarantine", "GET", "What could not be read, and why; newest first", ("limit",)),
     Endpoint("/api/v1/quarantine/{id}/retry", "POST", "Read it again with today's configuration"),
     Endpoint("/api/v1/sinks", "GET", "Where observations are delivered, and what is owed"),
     Endpoint("/api/openapi.json", "GET", "This document"),
@@ -158,7 +161,8 @@ class Api:
     async def metrics(self, _request: Request) -> Response:
         from gateway.metrics import text
 
-        return Response(text(self._views), media_type="text/plain; version=0.0.4; charset=utf-8")
+        kept = await self._journal.read(queries.standing)
+        return Response(text(self._views, kept), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     async def devices(self, _request: Request) -> Response:
         return answer({"items": self._views.devices()})
@@ -220,11 +224,16 @@ class Api:
             raise ApiError(404, f"there is no raw message {number}", "Take the `raw` of an observation.")
         return answer(found)
 
-    async def quarantine(self, _request: Request) -> Response:
-        return answer({"items": await self._journal.read(quarantine.entries)})
+    async def quarantine(self, request: Request) -> Response:
+        limit = min(max(1, _integer(request, "limit", 100) or 1), queries.MOST)
+        items, total = await self._journal.read(lambda db: (quarantine.entries(db, limit), queries.quarantined(db)))
+        return answer({"items": items, "total": total})
 
     async def retry(self, request: Request) -> Response:
-        return answer({"understood": await self._views.retry(_path_number(request))})
+        entry = _path_number(request)
+        if not await self._journal.read(lambda db: queries.quarantined(db, entry)):
+            raise ApiError(404, f"there is no open entry {entry}", "See /api/v1/quarantine.")
+        return answer({"understood": await self._views.retry(entry)})
 
     async def stream(self, request: Request) -> Response:
         given = request.headers.get("last-event-id") or request.query_params.get("after")
@@ -238,17 +247,14 @@ class Api:
     async def _events(self, after: int) -> AsyncIterator[bytes]:
         """The client's own pace is the back-pressure: nothing is read that it has not taken."""
         yield b"retry: 2000\n\n"
-        while True:
+        while not self._hub.closing.is_set():
             rows = await self._journal.rows(after, STREAM_CHUNK)
             for seq, body in rows:
                 yield b"id: %d\ndata: %b\n\n" % (seq, with_seq(seq, body))
                 after = seq
             if rows:
                 continue
-            try:
-                async with asyncio.timeout(STREAM_BEAT):
-                    await self._journal.observations.beyond(after)
-            except TimeoutError:
+            if not await _first(self._journal.observations.beyond(after), self._hub.closing.wait(), within=STREAM_BEAT):
                 yield b": still here\n\n"
 
     async def live(self, socket: WebSocket) -> None:
@@ -258,15 +264,23 @@ class Api:
             async for message in self._hub.messages():
                 await socket.send_text(message.decode())
 
-        sending = asyncio.create_task(send(), name="live-page")
-        try:
-            while True:
-                await socket.receive_text()
-        except (WebSocketDisconnect, RuntimeError):
-            pass
-        finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+        async def gone() -> None:
+            while (await socket.receive())["type"] != "websocket.disconnect":
+                pass
+
+        await _first(send(), gone())
+
+
+async def _first(*waits: Coroutine[Any, Any, Any], within: float | None = None) -> bool:
+    """Wait until one of them ends, and end the others; False when `within` seconds passed before."""
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        done, _ = await asyncio.wait(tasks, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+        return bool(done)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 # ---- reading requests
@@ -274,12 +288,21 @@ class Api:
 
 def _wanted(request: Request) -> queries.Wanted:
     query = request.query_params
-    wanted = queries.Wanted(query.get("device"), query.get("quantity"), query.get("kind"), query.get("specimen"))
+    wanted = queries.Wanted(
+        _glob(request, "device"), _glob(request, "quantity"), query.get("kind"), query.get("specimen")
+    )
     after = _integer(request, "after", None)
     limit = _integer(request, "limit", 100) or 1
     return replace(
         wanted, since=_moment(request, "since"), until=_moment(request, "until"), after=after, limit=max(1, limit)
     )
+
+
+def _glob(request: Request, name: str) -> str | None:
+    given = request.query_params.get(name)
+    if given and (len(given) > MOST_GLOB or given.count("*") > MOST_STARS):
+        raise ApiError(422, f"{name} is too long a pattern", f"Use at most {MOST_STARS} stars.")
+    return given
 
 
 def _moment(request: Request, name: str) -> int | None:
@@ -307,14 +330,18 @@ def _path_number(request: Request) -> int:
     return int(given)
 
 
-async def _body(request: Request, model: type[Asked]) -> Asked:
+async def _sent(request: Request) -> bytes:
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_BODY:
             raise ApiError(413, "too much was sent", f"Send less than {MOST_BODY} bytes.")
+    return body
+
+
+async def _body(request: Request, model: type[Asked]) -> Asked:
     try:
-        return model.model_validate_json(body or b"{}")
+        return model.model_validate_json(await _sent(request) or b"{}")
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -327,8 +354,9 @@ async def _body(request: Request, model: type[Asked]) -> Asked:
 async def _refused(_request: Request, error: Exception) -> Response:
     if isinstance(error, ApiError):
         return answer({"error": error.error, "remedy": error.remedy}, error.status)
-    assert isinstance(error, HTTPException)
-    return answer({"error": error.detail, "remedy": "See /api/openapi.json."}, error.status_code)
+    if isinstance(error, HTTPException):
+        return answer({"error": error.detail, "remedy": "See /api/openapi.json."}, error.status_code)
+    return answer({"error": "this could not be answered", "remedy": "See the gateway's log."}, 500)
 
 
 def build(views: AppViews, hub: Hub, options: HttpOptions) -> Guard:
@@ -344,12 +372,13 @@ def build(views: AppViews, hub: Hub, options: HttpOptions) -> Guard:
     async def login(request: Request) -> Response:
         if request.method == "GET":
             return FileResponse(PAGES / "login.html")
-        given = (await request.body())[:1000].decode(errors="replace")
-        token = given.removeprefix("token=").strip()
-        if not guard.right(token):
+        token = parse_qs((await _sent(request)).decode(errors="replace")).get("token", [""])[0].strip()
+        if not guard.right(token.encode()):
             return RedirectResponse("/login", 303)
         response = RedirectResponse("/", 303)
-        response.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=options.tls_cert is not None)
+        response.set_cookie(
+            COOKIE, cookie_value(token), httponly=True, samesite="strict", secure=options.tls_cert is not None
+        )
         return response
 
     routes += [
@@ -358,6 +387,6 @@ def build(views: AppViews, hub: Hub, options: HttpOptions) -> Guard:
         Route("/login", login, methods=["GET", "POST"]),
         Mount("/static", StaticFiles(directory=PAGES)),
     ]
-    handlers = {ApiError: _refused, HTTPException: _refused}
+    handlers = {ApiError: _refused, HTTPException: _refused, Exception: _refused}
     guard = Guard(Starlette(routes=routes, exception_handlers=handlers), options)
     return guard

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hmac
-from http.cookies import SimpleCookie
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
+from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.web.options import HttpOptions
@@ -36,7 +36,7 @@ class Guard:
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         refusal = self._refusal(scope, headers)
         if refusal is None:
-            await self._app(scope, receive, _with_headers(send))
+            await self._app(scope, receive, _with_headers(send, scope))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
@@ -48,9 +48,9 @@ class Guard:
         if self._loopback and _name(host) not in ("localhost", "127.0.0.1", "::1"):
             return 421, b'{"error":"this name is not ours","remedy":"Open http://127.0.0.1."}'
         origin = headers.get(b"origin")
-        if origin and (scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD")):
-            if urlsplit(origin).netloc != host:
-                return 403, b'{"error":"asked from another site","remedy":"Use the page itself."}'
+        acts = scope["type"] == "websocket" or scope["method"] not in ("GET", "HEAD")
+        if origin and acts and origin.partition("://")[2] != host:
+            return 403, b'{"error":"asked from another site","remedy":"Use the page itself."}'
         if self._token is None or scope["path"].startswith(OPEN):
             return None
         if self._knows(headers):
@@ -61,24 +61,35 @@ class Guard:
 
     def _knows(self, headers: dict[bytes, str]) -> bool:
         kind, _, given = headers.get(b"authorization", "").partition(" ")
-        if kind.lower() != "bearer":
-            cookie = SimpleCookie(headers.get(b"cookie", "")).get(COOKIE)
-            given = cookie.value if cookie else ""
-        return self.right(given)
+        if kind.lower() == "bearer":
+            return self.right(given.strip().encode("latin-1"))
+        return self.right(unquote(cookie_parser(headers.get(b"cookie", "")).get(COOKIE, "")).encode())
 
-    def right(self, given: str) -> bool:
-        """True for the token; takes as long for a wrong one."""
-        return self._token is not None and hmac.compare_digest(given.encode(), self._token.encode())
+    def right(self, given: bytes) -> bool:
+        """True for the token in UTF-8; takes as long for a wrong one."""
+        return self._token is not None and hmac.compare_digest(given, self._token.encode())
+
+
+def cookie_value(token: str) -> str:
+    """A token as a cookie may hold it."""
+    return quote(token, safe="")
 
 
 def _name(host: str) -> str:
-    return urlsplit(f"//{host}").hostname or ""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, scope: Scope) -> Send:
+    # Answers may name patients: no copy is to stay in a browser. The page itself may, if it is asked about each time.
+    kept = b"no-store" if scope["path"].startswith("/api/") else b"no-cache"
+
     async def adding(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", ()), *HEADERS]
+            given = [pair for pair in message.get("headers", ()) if pair[0] != b"cache-control"]
+            message["headers"] = [*given, (b"cache-control", kept), *HEADERS]
         await send(message)
 
     return adding

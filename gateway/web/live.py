@@ -26,6 +26,7 @@ BEAT = 2.0  # seconds between signs of life; the page calls its values old after
 MOST_WAITING = 20  # messages a page may be behind
 MOST_IN_DELTA = 500  # observations; a page further behind than this is better off with a snapshot
 RESULTS = 100
+FLOOD = 1.0  # seconds between snapshots while more comes than a delta may hold
 
 
 class Page:
@@ -50,6 +51,7 @@ class Hub:
         self._journal = views.journal
         self._pages: set[Page] = set()
         self._at = 0
+        self.closing = asyncio.Event()  # the server ends: streams should too
 
     async def run(self) -> None:
         """Follow journal, alarms and clock until cancelled."""
@@ -110,6 +112,7 @@ class Hub:
                 for page in self._pages:
                     page.behind = True
                     page.offer(b"")
+                await asyncio.sleep(FLOOD)
                 continue
             self._at = rows[-1][0]
             items = b",".join(with_seq(seq, body) for seq, body in rows)
@@ -117,12 +120,13 @@ class Hub:
 
     async def _beat(self) -> None:
         """States of links, sinks and parts each beat; alarms as soon as they change."""
-        alarms_at, next_beat = -1, 0.0
+        shown: tuple[object, int] | None = None
+        next_beat = 0.0
         while True:
             await asyncio.sleep(JOINED * 2)
             alarms = self._views.alarms
-            if self._pages and alarms and alarms.changed.at != alarms_at:
-                alarms_at = alarms.changed.at
+            if self._pages and alarms and shown != (alarms, alarms.changed.at):
+                shown = (alarms, alarms.changed.at)  # a new configuration brings another engine
                 self._offer(orjson.dumps({"type": "alarms", "items": self._views.open_alarms()}))
             now = time.monotonic()
             if self._pages and now >= next_beat:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gateway.journal.export import with_seq
 from gateway.journal.transaction import read_message
-from gateway.traffic import readable
+from gateway.wire_text import readable
 
 MOST = 5000  # observations in one answer
 MOST_POINTS = 4000
@@ -37,8 +37,8 @@ def observations(db: sqlite3.Connection, wanted: Wanted) -> tuple[list[bytes], i
     """
     clauses, values = [], list[Any]()
     for clause, value in (
-        ("device GLOB ?", wanted.device),
-        ("quantity GLOB ?", wanted.quantity),
+        (_like("device", wanted.device), wanted.device),
+        (_like("quantity", wanted.quantity), wanted.quantity),
         ("kind = ?", wanted.kind),
         ("specimen = ?", wanted.specimen),
         ("time >= ?", wanted.since),
@@ -56,6 +56,29 @@ def observations(db: sqlite3.Connection, wanted: Wanted) -> tuple[list[bytes], i
         rows.reverse()
     last = rows[-1][0] if rows else wanted.after or 0
     return [with_seq(seq, body) for seq, body in rows], last
+
+
+def _like(column: str, pattern: str | None) -> str:
+    """A name without wildcards is looked up in the index."""
+    return f"{column} {'GLOB' if pattern and set(pattern) & set('*?[') else '='} ?"
+
+
+def quarantined(db: sqlite3.Connection, entry: int | None = None) -> int:
+    """How many entries wait for somebody; of one entry, 1 while it does."""
+    query = "SELECT count(*) FROM quarantine WHERE resolved IS NULL AND (?1 IS NULL OR id = ?1)"
+    return int(db.execute(query, (entry,)).fetchone()[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where the journal's readers are, and what waits for people."""
+
+    cursors: dict[str, int]
+    quarantined: int
+
+
+def standing(db: sqlite3.Connection) -> Standing:
+    return Standing(dict(db.execute("SELECT name, seq FROM cursor").fetchall()), quarantined(db))
 
 
 def series(db: sqlite3.Connection, device: str, quantity: str, since: int, until: int, points: int) -> dict[str, Any]:

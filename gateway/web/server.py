@@ -51,12 +51,16 @@ async def serve(views: AppViews, options: HttpOptions, ready: asyncio.Event) -> 
         ssl_keyfile=options.tls_key,
     )
     server = _Server(config, ready)
-    async with asyncio.TaskGroup() as group:
-        feeding = group.create_task(hub.run(), name="live")
-        serving = group.create_task(server.serve(sockets=[sock]), name="http")
-        try:
-            await asyncio.shield(serving)
-        finally:
-            feeding.cancel()
-            server.should_exit = True
-            sock.close()
+    feeding = asyncio.create_task(hub.run(), name="live")
+    serving = asyncio.create_task(server.serve(sockets=[sock]), name="http")
+    try:
+        done, _ = await asyncio.wait((feeding, serving), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # Not cancelled: uvicorn says goodbye to open connections first.
+        hub.closing.set()
+        server.should_exit = True
+        feeding.cancel()
+        await asyncio.gather(feeding, serving, return_exceptions=True)
+        sock.close()
+    for task in done:
+        task.result()

@@ -1,25 +1,14 @@
 /** Open alarms: gravest first, by shape, word and colour. */
 
+import { badge } from "./badge.js";
 import { byId, h, mark, say } from "./dom.js";
 import { ask } from "./live.js";
 import { asked, attempt, person } from "./people.js";
-import { gravity, inSight } from "./state.js";
+import { inSight } from "./state.js";
 import { counted, quantity, when } from "./words.js";
 
 /** @typedef {import("./state.js").Alarm} Alarm */
 /** @typedef {import("./state.js").State} State */
-
-/** @type {Record<string, string>} */
-const SHAPES = { critical: "▲", high: "◆", medium: "●", low: "■" };
-
-/** @param {string} priority */
-export function badge(priority) {
-  return h(
-    "span", { class: `badge ${priority}` },
-    h("span", { "aria-hidden": "true" }, `${SHAPES[priority] ?? "■"} `),
-    `${gravity(priority)} ${priority}`,
-  );
-}
 
 /** @param {Alarm} alarm what a person must know of its state; nothing where it is simply new */
 function standing(alarm) {

@@ -36,9 +36,16 @@ export class DeviceView {
     this.id = id;
     this.quantity = wanted || this.#values()[0]?.quantity || "";
     this.window = null;
+    this.span = this.#reach();
     byId("device").showModal();
     this.draw();
     this.load();
+  }
+
+  /** The shortest span that shows all of the sparkline. */
+  #reach() {
+    const oldest = this.state.sparks.get(this.id)?.get(this.quantity)?.[0]?.[0] ?? 0;
+    return SPANS.find(([, seconds]) => seconds >= this.state.now() - oldest)?.[1] ?? SPANS[SPANS.length - 1][1];
   }
 
   /** @param {number} seconds */
@@ -101,6 +108,7 @@ export class DeviceView {
     if (!answer || turn !== this.asking) return;
     const limits = (this.#device()?.limits ?? []).filter((limit) => limit.quantity === "*" || limit.quantity === this.quantity);
     const points = answer.points.map((/** @type {number[]} */ [time, low, mean, high]) => ({ time, low, mean, high }));
-    this.plot.show(from, to, { unit: unit(answer.unit), width: answer.bucket, points, limits }, quantity(this.quantity));
+    const joined = this.state.values.get(this.id)?.get(this.quantity)?.kind === "reading";
+    this.plot.show(from, to, { unit: unit(answer.unit), width: answer.bucket, points, limits, joined }, quantity(this.quantity));
   }
 }

@@ -12,6 +12,7 @@ export class Live {
     this.take = take;
     this.old = old;
     this.heard = new Date();
+    this.opened = Date.now();
     this.tries = 0;
     this.good = false;
     /** @type {WebSocket | null} */ this.socket = null;
@@ -24,6 +25,7 @@ export class Live {
   open() {
     const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/live`);
     this.socket = socket;
+    this.opened = Date.now();
     socket.addEventListener("message", (event) => {
       if (socket !== this.socket) return;
       this.heard = new Date();
@@ -38,11 +40,11 @@ export class Live {
   }
 
   look() {
-    if (Date.now() - this.heard.getTime() < SILENT + this.tries * 1000) return;
+    if (Date.now() - this.heard.getTime() < SILENT) return;
     this.silent();
     // A connection that says nothing is no connection: a cable may have been pulled.
     const socket = this.socket;
-    if (socket && socket.readyState <= WebSocket.OPEN && Date.now() - this.heard.getTime() > 3 * SILENT) {
+    if (socket && Date.now() - Math.max(this.opened, this.heard.getTime()) > 3 * SILENT) {
       this.socket = null;
       socket.close();
       this.again();

@@ -5,7 +5,7 @@ import { figures, when } from "./words.js";
 
 /** @typedef {{time: number, low: number, mean: number, high: number}} Bucket */
 /** @typedef {{above: number | null, below: number | null, alarm: string}} Limit */
-/** @typedef {{unit: string, width: number, points: Bucket[], limits: Limit[]}} Course `width` of a bucket in seconds */
+/** @typedef {{unit: string, width: number, points: Bucket[], limits: Limit[], joined: boolean}} Course `width` of a bucket in seconds; not `joined`: each stands by itself, as specimens do */
 
 const HEIGHT = 300;
 const LEFT = 64;
@@ -47,7 +47,7 @@ export class Plot {
     this.zoom = zoom;
     this.from = 0;
     this.to = 1;
-    /** @type {Course} */ this.course = { unit: "", width: 1, points: [], limits: [] };
+    /** @type {Course} */ this.course = { unit: "", width: 1, points: [], limits: [], joined: true };
     this.svg = s("svg", { class: "plot", height: HEIGHT, tabindex: 0, role: "img" });
     this.readout = h("p", { class: "readout" });
     this.element = h("div", {}, this.svg, this.readout);
@@ -139,18 +139,19 @@ export class Plot {
 
   /** Buckets without values are left out by the gateway: where they are missing, so is the line. @param {(number: number) => number} y */
   #line(y) {
-    const { points, width } = this.course;
+    const { points, width, joined } = this.course;
     const steps = points.slice(1).map((point, place) => point.time - points[place].time).sort((a, b) => a - b);
     const gap = Math.max(4 * (steps[steps.length >> 1] ?? 0), 2.5 * width);
     let [line, range] = ["", ""];
     let before = -Infinity;
     for (const point of points) {
       const x = this.#x(point.time).toFixed(1);
-      line += `${point.time - before > gap ? "M" : "L"}${x},${y(point.mean).toFixed(1)}${point.time - before > gap ? "h0" : ""}`;
+      const begins = !joined || point.time - before > gap;
+      line += `${begins ? "M" : "L"}${x},${y(point.mean).toFixed(1)}${begins ? "h0" : ""}`;
       range += `M${x},${y(point.low).toFixed(1)}V${y(point.high).toFixed(1)}`;
       before = point.time;
     }
-    return [s("path", { class: "range", d: range }), s("path", { class: "line", d: line })];
+    return [s("path", { class: "range", d: range }), s("path", { class: joined ? "line" : "line dots", d: line })];
   }
 
   #listen() {

@@ -1,8 +1,8 @@
 /** A tile for each device, in its room: last values, age, state, recent course. */
 
+import { badge } from "./badge.js";
 import { byId, h, mark, s, say } from "./dom.js";
 import { gravity, inSight, withoutData } from "./state.js";
-import { badge } from "./alarms.js";
 import { call, duration, invalid, quantity, token, when } from "./words.js";
 
 /** @typedef {import("./state.js").Device} Device */
@@ -181,7 +181,7 @@ export class Tiles {
         grid.append(tile.element);
       }
       const title = room || (rooms.size > 1 ? "Elsewhere" : "");
-      return h("div", { class: "room" }, title && h("h3", { dir: "auto" }, title), grid);
+      return h("div", { class: "room", "data-size": Math.min(devices.length, 6) }, title && h("h3", { dir: "auto" }, title), grid);
     });
     this.tiles = tiles;
     byId("rooms").replaceChildren(...(shown.length ? shown : [h("p", { class: "calm" }, "No devices are configured.")]));

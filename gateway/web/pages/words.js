@@ -68,7 +68,7 @@ export function value(seen) {
   const { value: given, interpretation } = seen;
   if (typeof given === "number") return `${seen.comparator ?? ""}${figures(given)}`;
   if (typeof given === "boolean") return given ? "yes" : "no";
-  if (given === null || given === "") return interpretation ?? "—";
+  if (given === null || given === "") return interpretation?.replaceAll("-", " ") ?? "—";
   return String(given);
 }
 
@@ -90,7 +90,8 @@ export function token(seen, className = "token") {
  */
 export function call(seen) {
   const text = seen.interpretation;
-  return text && text !== "normal" && value(seen).toLowerCase() !== text ? text : "";
+  if (!text || text === "normal" || value(seen).toLowerCase().replaceAll(/[ _]/g, "-") === text) return "";
+  return text.replaceAll("-", " ");
 }
 
 /**

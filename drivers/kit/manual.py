@@ -1,0 +1,75 @@
+"""A driver as its manual page: made from the declaration, so that the two cannot drift."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drivers.kit.declare import Driver, Quantity
+
+
+def as_dict(driver: Driver) -> dict[str, Any]:
+    """The declaration as plain data."""
+    return {
+        "name": driver.name,
+        "maker": driver.maker,
+        "summary": driver.summary,
+        "links": list(driver.links),
+        "link_settings": dict(driver.link_settings),
+        "evidence": driver.evidence.name.lower(),
+        "variants": [
+            {"name": v.name, "models": list(v.models), "evidence": v.evidence.name.lower(), "note": v.note}
+            for v in driver.variants
+        ],
+        "quantities": [_quantity(quantity) for quantity in driver.quantities],
+        "options": _options(driver),
+        "sources": list(driver.sources),
+        "example": driver.example,
+    }
+
+
+def _quantity(quantity: Quantity) -> dict[str, Any]:
+    names = ("name", "unit", "code", "low", "high", "step", "field", "source")
+    found = {name: getattr(quantity, name) for name in names}
+    return {"kind": str(quantity.kind), "words": list(quantity.words), **found}
+
+
+def _options(driver: Driver) -> list[dict[str, Any]]:
+    properties = driver.options.model_json_schema().get("properties", {})
+    return [
+        {"name": name, "default": _plain(properties.get(name, {}).get("default")), "what": field.description or ""}
+        for name, field in driver.options.model_fields.items()
+    ]
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool | None) else str(value)
+
+
+def page(driver: Driver) -> str:
+    """The manual page as text."""
+    lines = [f"{driver.name} - {driver.summary}", "", f"Maker:     {driver.maker}"]
+    lines.append(f"Links:     {', '.join(driver.links)}")
+    if driver.link_settings:
+        lines.append("Settings:  " + ", ".join(f"{name} {value}" for name, value in driver.link_settings.items()))
+    lines.append(f"Evidence:  {driver.evidence.name.lower()}")
+    if driver.variants:
+        lines += ["", "Variants"]
+        for variant in driver.variants:
+            models = f" ({', '.join(variant.models)})" if variant.models else ""
+            lines.append(f"  {variant.name:<18} {variant.evidence.name.lower():<10} {variant.note}{models}".rstrip())
+    lines += ["", "Quantities"]
+    if not driver.quantities:
+        lines.append("  declared by the device's configuration")
+    for quantity in driver.quantities:
+        span = (
+            f"{quantity.low:g} to {quantity.high:g}" if quantity.low is not None and quantity.high is not None else ""
+        )
+        lines.append(f"  {quantity.name:<18} {quantity.unit or '':<12} {span:<18} {quantity.source}".rstrip())
+    lines += ["", "Options"]
+    for option in _options(driver):
+        lines.append(f"  {option['name']:<18} {option['default']!s:<24.24} {option['what']}".rstrip())
+    if driver.sources:
+        lines += ["", "Sources", *(f"  {source}" for source in driver.sources)]
+    if driver.example:
+        lines += ["", "Example", *(f"  {line}" for line in driver.example.strip().splitlines())]
+    return "\n".join(lines)
