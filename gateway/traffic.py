@@ -100,9 +100,10 @@ async def send_recording(path: Path, driver_name: str, words: Sequence[str], add
     """Play the instrument's side of a recording to HOST:PORT, waiting for an answer wherever one was recorded."""
     _driver(driver_name, words)
     host, _, port = address.rpartition(":")
+    pieces = list(recording.read(await asyncio.to_thread(path.read_text, encoding="utf-8")))
     reader, writer = await asyncio.open_connection(host or "127.0.0.1", int(port))
     try:
-        for piece in recording.read(path.read_text(encoding="utf-8")):
+        for piece in pieces:
             if piece.incoming:
                 writer.write(piece.data)
                 await writer.drain()

@@ -184,10 +184,10 @@ class MqttEndpoint:
 
         await self.drop()
         stack = contextlib.AsyncExitStack()
+        there = aiomqtt.Client(self._host, self._port, identifier=self._name, max_inflight_messages=MOST_IN_FLIGHT)
+        there.pending_calls_threshold = MOST_IN_FLIGHT + 1
         try:
-            client = await stack.enter_async_context(
-                aiomqtt.Client(self._host, self._port, identifier=self._name, max_inflight_messages=MOST_IN_FLIGHT)
-            )
+            client = await stack.enter_async_context(there)
         except aiomqtt.MqttError as error:
             raise GoneError(str(error)) from None
         self._stack = stack

@@ -1,7 +1,8 @@
 """What a simulated instrument meant, sent and had acknowledged: one JSON object a line, written as it happens.
 
-`{"ledger": 1, "driver", "device", "seed", "confirmed"}` (False: nobody acknowledges), then for message n `{"meant": n, "observations": [...]}`, `{"sent": n}` and
-`{"acknowledged": n}`. An observation names the fields the stored one must equal.
+`{"ledger": 1, "driver", "device", "seed", "confirmed"}` (confirmed false: nobody acknowledges), then for message n
+`{"meant": n, "observations": [...]}`, `{"sent": n}` and `{"acknowledged": n}`. An observation names the fields that the
+stored one must equal.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from gateway.sinks.state import SinkState
+from gateway.web.live import Hub
 from tests.gateway.served import Served, served, until
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -119,24 +119,19 @@ async def test_a_bar_says_since_when_values_are_old_and_goes_when_they_are_not(
         SHOTS.mkdir(exist_ok=True)
         await page.screenshot(path=SHOTS / "old.png")
         async with served(tmp_path / "again", web.options) as again:
+            again.uid = 100
             await again.observe({"value": -60.5})
             await expect(page.locator("#old")).to_be_hidden(timeout=20_000)
             await expect(tile(page, "freezer-1").locator(".large .token")).to_have_text("-60.5 °C")
 
 
-async def test_silence_on_an_open_connection_is_noticed_too(browser: Browser, web: Served) -> None:
+async def test_silence_on_an_open_connection_is_noticed_too(
+    browser: Browser, web: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with opened(browser, web) as page:
-        held = asyncio.Event()
-        cdp = await page.context.new_cdp_session(page)
-        del cdp
-        # Everything the gateway would say stays unsaid from here on.
-        import gateway.web.live as live
-
-        silent, live.Hub._offer = live.Hub._offer, lambda _self, _message: held.set()  # type: ignore[method-assign]
-        try:
-            await expect(page.locator("#old")).to_be_visible(timeout=7000)
-        finally:
-            live.Hub._offer = silent  # type: ignore[method-assign]
+        monkeypatch.setattr(Hub, "_offer", lambda _hub, _message: None)  # everything stays unsaid from here on
+        await expect(page.locator("#old")).to_be_visible(timeout=7000)
+        monkeypatch.undo()
         await expect(page.locator("#old")).to_be_hidden()
 
 
@@ -236,15 +231,21 @@ class _Sink:
 
 @pytest.mark.parametrize(
     ("name", "size", "scheme"),
-    [("desktop", DESKTOP, "light"), ("desktop-dark", DESKTOP, "dark"), ("phone", PHONE, "light"), ("phone-dark", PHONE, "dark")],
-)  # fmt: skip
+    [
+        ("desktop", DESKTOP, "light"),
+        ("desktop-dark", DESKTOP, "dark"),
+        ("phone", PHONE, "light"),
+        ("phone-dark", PHONE, "dark"),
+    ],
+)
 async def test_pictures(browser: Browser, web: Served, name: str, size: dict[str, int], scheme: str) -> None:
     await furnish(web)
     async with opened(browser, web, size, color_scheme=scheme) as page:
         await expect(page.locator("#alarm-list .alarm")).to_be_visible()
         await expect(page.locator("#quarantine-list li")).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth") <= size["width"]
-        alarms, devices = (await page.locator(part).bounding_box() or {} for part in ("#alarms", "#devices"))
+        alarms = await page.locator("#alarms").bounding_box() or {}
+        devices = await page.locator("#devices").bounding_box() or {}
         assert alarms["y"] < devices["y"]
         if size is PHONE:
             columns = await page.locator(".tiles").first.evaluate("e => getComputedStyle(e).gridTemplateColumns")

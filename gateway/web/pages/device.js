@@ -72,7 +72,7 @@ export class DeviceView {
     say(byId("device-link"), `${device.driver} on ${device.address}, ${device.state}${detail}. ${device.messages} messages, ${device.refused} refused. Last heard ${when(device.last_received)}.`);
     const values = this.#values();
     const list = byId("device-values");
-    const key = JSON.stringify([this.id, this.quantity, values.map((seen) => seen.seq)]);
+    const key = JSON.stringify([this.id, this.quantity, values.map((seen) => seen.uid)]);
     if (list.dataset.key === key) return;
     list.dataset.key = key;
     const focused = document.activeElement?.getAttribute("data-quantity");

@@ -42,6 +42,7 @@ function draw() {
   view.draw();
   stores(state);
   head();
+  tick();
 }
 
 function head() {

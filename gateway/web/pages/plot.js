@@ -9,7 +9,7 @@ import { figures, when } from "./words.js";
 
 const HEIGHT = 300;
 const LEFT = 64;
-const RIGHT = 12;
+const RIGHT = 24;
 const TOP = 12;
 const FOOT = 28;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000];
@@ -96,8 +96,8 @@ export class Plot {
     const y = (/** @type {number} */ number) => TOP + ((high - number) / (high - low)) * (HEIGHT - TOP - FOOT);
     this.svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     this.svg.replaceChildren(
-      ...this.#bands(y, low, high),
       ...this.#axes(y, low, high),
+      ...this.#bands(y, low, high),
       ...this.#line(y),
       s("rect", { class: "selection", x: 0, y: TOP, width: 0, height: HEIGHT - TOP - FOOT }),
       s("path", { class: "cursor", d: "" }),
@@ -114,7 +114,7 @@ export class Plot {
       for (const [bound, word] of /** @type {[number | null, string][]} */ ([[limit.above, "▲ above"], [limit.below, "▼ below"]])) {
         if (bound === null) continue;
         made.push(s("path", { class: "limit", d: `M${LEFT},${y(bound)}h${this.inner}` }));
-        made.push(s("text", { class: "limit", x: LEFT + this.inner - 4, y: y(bound) - 4, "text-anchor": "end", direction: "ltr" }, `${word} ${figures(bound)} ${this.course.unit} ${limit.alarm}`));
+        made.push(s("text", { class: "limit", x: LEFT + 6, y: y(bound) - 5, direction: "ltr" }, `${word} ${figures(bound)} ${this.course.unit} ${limit.alarm}`));
       }
       return made;
     });

@@ -14,19 +14,19 @@ export class Results {
   /** @param {State} state */
   constructor(state) {
     this.state = state;
-    /** @type {Map<number, HTMLElement>} */ this.rows = new Map();
+    /** @type {Map<string, HTMLElement>} */ this.rows = new Map();
   }
 
   draw() {
     const labels = new Map(this.state.devices.map((device) => [device.id, device.label]));
-    /** @type {Map<number, HTMLElement>} */ const rows = new Map();
+    /** @type {Map<string, HTMLElement>} */ const rows = new Map();
     const table = byId("result-rows");
     this.state.results.forEach((seen, place) => {
-      const row = this.rows.get(seen.seq) ?? this.#row(seen, labels.get(seen.device) ?? seen.device);
-      rows.set(seen.seq, row);
+      const row = this.rows.get(seen.uid) ?? this.#row(seen, labels.get(seen.device) ?? seen.device);
+      rows.set(seen.uid, row);
       if (table.children[place] !== row) table.insertBefore(row, table.children[place] ?? null);
     });
-    for (const [seq, row] of this.rows) if (!rows.has(seq)) row.remove();
+    for (const [uid, row] of this.rows) if (!rows.has(uid)) row.remove();
     this.rows = rows;
     byId("no-results").hidden = rows.size > 0;
   }
@@ -37,7 +37,7 @@ export class Results {
     const word = call(seen);
     const tell = () => attempt(() => story(seen, label));
     return h(
-      "tr", { class: bad ? "invalid" : seen.kind, click: tell },
+      "tr", { class: bad ? "invalid" : "", click: tell },
       // The row is for the mouse; this button is its way in for keyboards and screen readers.
       h("td", {}, h("button", { type: "button", class: "link", "aria-label": `The story of ${quantity(seen.quantity)} at ${when(seen.time)}` }, when(seen.time))),
       h("td", {}, h("bdi", {}, label)),

@@ -96,7 +96,7 @@ class Tile {
     const values = ranked(device, [...(state.values.get(device.id)?.values() ?? [])]);
     const [main] = values;
     say(/** @type {Element} */ (this.name.firstElementChild), device.label);
-    const key = values.map((seen) => seen.seq).join();
+    const key = values.map((seen) => seen.uid).join();
     if (key !== this.drawn || !this.large.firstChild) {
       this.drawn = key;
       this.main = main?.quantity ?? "";
@@ -128,8 +128,8 @@ class Tile {
     this.stated = said;
     const states = [];
     if (worst) states.push(h("span", { class: "in-alarm" }, badge(worst.priority), h("bdi", { class: "short" }, worst.title)));
-    if (device.state === "waiting" || device.state === "stopped") states.push(h("span", { class: "state lost", title: device.detail }, "⧗ no connection"));
-    else if (empty) states.push(h("span", { class: "state" }, "⧗ no data yet"));
+    if (device.state === "waiting" || device.state === "stopped") states.push(h("span", { class: "state lost", title: device.detail }, "○ no connection"));
+    else if (empty) states.push(h("span", { class: "state" }, "○ no data yet"));
     if (main && invalid(main)) states.push(h("span", { class: "state bad" }, "✕ invalid"));
     else if (main && main.quality !== "good") states.push(h("span", { class: "state" }, `? ${main.quality}`));
     this.state.replaceChildren(...states);
