@@ -31,8 +31,7 @@ def test_a_bad_file_is_refused_in_one_line_with_its_remedy(path: Path) -> None:
 def test_a_variant_presets_options_and_the_table_overrules_it(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     path.write_text(
-        '[[devices]]\nid = "a"\ndriver = "astm"\nvariant = "euroimmun"\n'
-        'link = { type = "tcp-listen", port = 5001 }\n'
+        '[[devices]]\nid = "a"\ndriver = "astm"\nvariant = "euroimmun"\nlink = { type = "tcp-listen", port = 5001 }\n'
     )
     preset = load(path).devices[0]
     path.write_text(path.read_text() + 'specimen = ["O4"]\n')

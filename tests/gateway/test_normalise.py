@@ -43,8 +43,13 @@ def made(draft: Draft, **settings: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("value", "unit", "settings", "wanted"),
     [
-        ("12.4", "mg/L", {}, {"value": 12.4, "unit": "mg/L", "quality": "good", "attributes": {}}),
-        ("<0.5", "mg/L", {}, {"value": 0.5, "comparator": "<", "attributes": {"value_as_sent": "<0.5"}}),
+        ("12.4", "mg/L", {}, {"value": 12.4, "unit": "mg/L", "quality": "good", "attributes": {"test": "^^^X"}}),
+        (
+            "<0.5",
+            "mg/L",
+            {},
+            {"value": 0.5, "comparator": "<", "attributes": {"value_as_sent": "<0.5", "test": "^^^X"}},
+        ),
         ("2,02", "Ratio", {"decimal": ","}, {"value": 2.02, "unit": "{ratio}"}),
         ("161,152", "Copies/mL", {"thousands": ","}, {"value": 161152, "unit": "{copies}/mL"}),
         ("3.22", "10E3/uL", {}, {"value": 3.22, "unit": "10*3/uL"}),
@@ -103,6 +108,7 @@ def test_a_conversion_says_what_was_done() -> None:
     assert (observation["quantity"], observation["code"]) == ("glucose", "loinc:2339-0")
     assert (observation["value"], observation["unit"]) == (5.55074490997, "mmol/L")
     assert observation["attributes"] == {
+        "test": "^^^GLU",
         "value_as_sent": 100.0,
         "unit_as_sent": "mg/dl",
         "rule": "mg/dL -> mmol/L (180.156 g/mol)",
@@ -172,7 +178,7 @@ def test_the_best_time_is_taken_and_doubts_are_said(
 
 
 def test_a_date_is_a_day_and_an_age_is_counted_back() -> None:
-    assert made(said("1", device_time="20260115"))["attributes"] == {"time_precision": "day"}
+    assert made(said("1", device_time="20260115"))["attributes"] == {"time_precision": "day", "test": "^^^X"}
     assert made(said("1", age=30.5))["time"] == "2026-01-15T08:47:59.75Z"
 
 

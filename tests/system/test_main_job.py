@@ -21,7 +21,7 @@ from tests.system.stores import Victoria, own_victoria
 __all__ = ["own_victoria"]
 
 ASTM, GENEXPERT, CASSETTES, FREEZER = 1000, 1000, 1500, 3000
-FIELDS = '["time", "specimen", "patient", "operator", "test", "call", "control", "test_line", "ratio", "lot", "lot_expiry", "run"]'
+FIELDS = json.dumps(["time", "specimen", "patient", "operator", "test", "call", "control", "test_line", "ratio", "lot", "lot_expiry", "run"])
 
 
 @pytest.fixture
@@ -111,13 +111,14 @@ def test_ten_thousand_results_arrive_exactly_once_in_journal_and_store(
     ledgers.mkdir()
     daemon = Daemon(tmp_path, configuration(broker, own_victoria.url, ports, tty))
     cassette = {"control_valid": 200.0, "fields": json.loads(FIELDS)}
+    timed = {"time": "$.time"}
+    tcp, mqtt = "tcp:127.0.0.1", f"mqtt:127.0.0.1:{broker.port}"
     plans = [
-        Plan("astm", f"tcp:127.0.0.1:{ports[0]}", rate=0, count=ASTM, device="chemistry", ledger=ledgers / "a"),
-        Plan("genexpert", f"tcp:127.0.0.1:{ports[1]}", rate=0, count=GENEXPERT, device="genexpert", ledger=ledgers / "g"),
-        Plan("lateral-flow", f"pty:{tty}", options=cassette, rate=400, count=CASSETTES, device="rapid", ledger=ledgers / "r"),
-        Plan("mqtt-json", f"mqtt:127.0.0.1:{broker.port}/lab/freezer", options={"time": "$.time"}, rate=0,
-             count=FREEZER, device="freezer", ledger=ledgers / "f"),
-    ]  # fmt: skip
+        Plan("astm", f"{tcp}:{ports[0]}", device="chemistry", rate=0, count=ASTM, ledger=ledgers / "a"),
+        Plan("genexpert", f"{tcp}:{ports[1]}", device="genexpert", rate=0, count=GENEXPERT, ledger=ledgers / "g"),
+        Plan("lateral-flow", f"pty:{tty}", "", cassette, 400, device="rapid", count=CASSETTES, ledger=ledgers / "r"),
+        Plan("mqtt-json", f"{mqtt}/lab/freezer", "", timed, 0, device="freezer", count=FREEZER, ledger=ledgers / "f"),
+    ]
     own_victoria.start()
     daemon.start()
     try:

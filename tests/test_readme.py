@@ -1,0 +1,60 @@
+"""What the README says is so: its examples load and run, its commands exist, the tests it names are there."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from drivers.kit.declare import Driver, Message
+from gateway.cli import main
+from gateway.config import parse
+from simulators.conformance import check
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+@pytest.mark.parametrize("text", blocks("toml"))
+def test_a_configuration_example_loads(text: str) -> None:
+    assert parse(text).devices
+
+
+def test_the_driver_example_passes_the_conformance_kit() -> None:
+    (text,) = blocks("python")
+    space: dict[str, object] = {"__name__": "example"}
+    exec(compile(text, "README.md", "exec", dont_inherit=True), space)
+    driver = space["DRIVER"]
+    assert isinstance(driver, Driver)
+    (draft,) = driver.decode(Message(b"T=36.61\r\n"), driver.options())
+    assert (draft.quantity, draft.value, draft.unit) == ("temperature", "36.61", "Cel")
+    assert [finding for finding in check(driver) if not finding.ok] == []
+
+
+@pytest.mark.parametrize("line", re.findall(r"^    (?:\.venv/bin/)?assaygate (.*?)(?:\s+#.*)?$", README, re.MULTILINE))
+def test_a_command_is_written_as_the_program_takes_it(line: str) -> None:
+    name, *rest = line.split()
+    command = main.commands[name]
+    options = {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+    assert {word for word in rest if word.startswith("-")} <= options
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:tests|configs|drivers)/[\w./]+)`", README))))
+def test_a_file_it_names_is_there(name: str) -> None:
+    assert (ROOT / name).exists()
+
+
+def test_every_command_has_help() -> None:
+    for name in main.commands:
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway.cli", name, "--help"], capture_output=True, text=True, check=False, cwd=ROOT
+        )
+        assert done.returncode == 0, done.stderr
+        assert "Usage" in done.stdout
