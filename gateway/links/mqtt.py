@@ -15,7 +15,6 @@ from typing import Any
 
 import structlog
 from paho.mqtt import client as paho
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -24,6 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from gateway.backoff import Backoff
 from gateway.links.link import Chunk, Ear, LinkError, LinkState
 from gateway.links.options import BrokerOptions, MqttLinkOptions
+from gateway.links.paho_client import Client
 
 log = structlog.get_logger()
 
@@ -85,17 +85,16 @@ class _Connection:
         self._pending: deque[_Pending] = deque()
         self._paused: set[MqttPort] = set()
         self._socket: socket.socket | None = None
-        self._arrived = 0
+        self._acknowledging = self._listening = False
         self.connected: asyncio.Future[bool] = self._loop.create_future()  # its result: the session was there
         self.lost: asyncio.Future[str] = self._loop.create_future()
         options = broker.options
-        self.client = paho.Client(
-            CallbackAPIVersion.VERSION2,
+        self.client = Client(
+            self._on_message,
             broker.client_id,
             clean_session=False if version == paho.MQTTv311 else None,
-            protocol=version,  # type: ignore[arg-type]
+            protocol=version,
             reconnect_on_failure=False,
-            manual_ack=True,
         )
         if options.username is not None:
             self.client.username_pw_set(options.username, options.password.resolve() if options.password else None)
@@ -105,7 +104,6 @@ class _Connection:
             self.client.tls_set(ca, cert, key)
         self.client.on_connect = self._on_connect
         self.client.on_disconnect = self._on_disconnect
-        self.client.on_message = self._on_message
         self.client.on_subscribe = self._on_subscribe
 
     def open(self) -> None:
@@ -140,16 +138,26 @@ class _Connection:
 
     def _readable(self) -> None:
         for _ in range(PACKETS_A_TURN):
-            before = self._arrived
             self.client.loop_read()
-            if self._arrived == before or self._paused:
+            if self.connected.done() and not self._listening:
+                # What the broker redelivers follows its CONNACK at once: it waits until the devices' ears are open.
+                if self._socket is not None:
+                    self._loop.remove_reader(self._socket)
                 return
-        # TLS may hold decrypted bytes that the socket will not signal again.
+            if not self.client.buffered or self._paused:
+                return
         if self._socket is not None:
             self._loop.call_soon(self._more)
 
+    def listen(self) -> None:
+        """The devices' ears are open."""
+        self._listening = True
+        if self._socket is not None:
+            self._loop.add_reader(self._socket, self._readable)
+            self._loop.call_soon(self._more)
+
     def _more(self) -> None:
-        if self._socket is not None and not self._paused:
+        if self._socket is not None and self.client.buffered and not self._paused:
             self._readable()
 
     def _want_write(self, _client: paho.Client, _userdata: Any, sock: Any) -> None:
@@ -173,7 +181,7 @@ class _Connection:
 
     def resume(self, port: MqttPort) -> None:
         self._paused.discard(port)
-        if self._socket is not None and not self._paused:
+        if self._socket is not None and not self._paused and self._listening:
             self._loop.add_reader(self._socket, self._readable)
             self._loop.call_soon(self._more)
 
@@ -218,25 +226,12 @@ class _Connection:
         if refused:
             self._broker.report(LinkState.CONNECTED, f"the broker refused a subscription: {refused[0]}")
 
-    def _on_message(self, _client: paho.Client, _userdata: Any, message: paho.MQTTMessage) -> None:
-        self._arrived += 1
-        try:
-            topic = message.topic
-        except UnicodeDecodeError:
-            topic = repr(message._topic)  # noqa: SLF001 - the only way to the bytes of such a topic
-        chunk = Chunk(
-            bytes(message.payload),
-            topic,
-            whole=True,
-            retained=bool(message.retain),
-            packet=message.mid if message.qos else 0,
-            again=bool(message.dup),
-            epoch=self._epoch,
-        )
-        routes = self._broker.routes(topic)
+    def _on_message(self, topic: str, payload: bytes, packet: int, again: bool, retained: bool) -> None:
+        chunk = Chunk(payload, topic, whole=True, retained=retained, packet=packet, again=again, epoch=self._epoch)
+        routes = [subscriber for subscriber in self._broker.routes(topic) if subscriber.port is not None]
         done: Callable[[], None] = _nothing
-        if message.qos:
-            pending = _Pending(self, message.mid, max(1, len(routes)))
+        if packet:
+            pending = _Pending(self, packet, max(1, len(routes)))
             self._pending.append(pending)
             done = pending.done
         if not routes:
@@ -247,10 +242,19 @@ class _Connection:
                 subscriber.ear.received(subscriber.port, chunk, done)
 
     def acknowledge(self) -> None:
+        """Soon, once for all that one commit made durable."""
+        if not self._acknowledging:
+            self._acknowledging = True
+            self._loop.call_soon(self._acknowledge)
+
+    def _acknowledge(self) -> None:
         """PUBACK everything durable at the head of the line (MQTT-4.6.0-2 wants the order of arrival)."""
-        pending = self._pending
+        self._acknowledging = False
+        pending, durable = self._pending, list[int]()
         while pending and not pending[0].left:
-            self.client.ack(pending.popleft().mid, 1)
+            durable.append(pending.popleft().mid)
+        if durable and self._socket is not None:
+            self.client.acknowledge(durable)
 
 
 def _nothing() -> None:
@@ -307,6 +311,7 @@ class Broker:
             self._connection = connection
             misc = asyncio.create_task(_keep_alive(connection.client), name=f"mqtt-keepalive:{self.options.id}")
             self._arrive(present)
+            connection.listen()
             return await connection.lost
         finally:
             if misc:
