@@ -16,6 +16,7 @@ from simulators.conformance import check
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
@@ -46,7 +47,7 @@ def test_a_command_is_written_as_the_program_takes_it(line: str) -> None:
     assert {word for word in rest if word.startswith("-")} <= options
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:tests|configs|drivers)/[\w./]+)`", README))))
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:tests|configs|drivers)/[\w./]+)`", README + ARCHITECTURE))))
 def test_a_file_it_names_is_there(name: str) -> None:
     assert (ROOT / name).exists()
 
