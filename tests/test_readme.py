@@ -47,7 +47,10 @@ def test_a_command_is_written_as_the_program_takes_it(line: str) -> None:
     assert {word for word in rest if word.startswith("-")} <= options
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:tests|configs|drivers)/[\w./]+)`", README + ARCHITECTURE))))
+NAMED = sorted(set(re.findall(r"`((?:tests|configs|drivers)/[\w./]+)`", README + ARCHITECTURE)))
+
+
+@pytest.mark.parametrize("name", NAMED)
 def test_a_file_it_names_is_there(name: str) -> None:
     assert (ROOT / name).exists()
 
