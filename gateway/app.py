@@ -18,7 +18,7 @@ from gateway.config import Config, ConfigError, Device, load
 from gateway.decode import CURSOR, Decoder, Reading
 from gateway.journal import retention
 from gateway.journal.schema import REFUSED
-from gateway.journal.store import Journal, JournalError
+from gateway.journal.store import Journal
 from gateway.journal.transaction import Keep
 from gateway.links.build import Links
 from gateway.links.link import Chunk
@@ -262,6 +262,3 @@ def run_daemon(path: Path) -> None:
         await serve(config, path, stop)
 
     asyncio.run(main())
-
-
-__all__ = ["App", "JournalError", "run_daemon", "serve"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -337,8 +337,6 @@ def _report(report: dict[str, Any], as_json: bool) -> None:
         else:
             click.echo(f"{name}: {value}")
 
-
-Command = Callable[..., None]
 
 if __name__ == "__main__":
     main()

@@ -19,7 +19,7 @@ import structlog
 from drivers.kit.declare import Driver, Message
 from drivers.kit.exchange import DecodeError, Reason
 from drivers.kit.observation import Draft, Quality
-from gateway.journal.schema import BROKEN, LAST, PART, REFUSED
+from gateway.journal.schema import BROKEN, PART, REFUSED
 from gateway.journal.squeeze import restore
 from gateway.journal.store import Journal
 from gateway.journal.transaction import RawMessage, Row, Transaction, read_message
@@ -185,6 +185,3 @@ class Decoder:
                 outcome.late.append((message, [], superseded))
             else:
                 outcome.late.append((message, read_out, superseded))
-
-
-__all__ = ["CURSOR", "LAST", "Decoder", "Failure", "Reading", "read"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import structlog
@@ -166,6 +166,3 @@ class ListenLink:
         finally:
             await self._listeners.remove(options, claim)
             ear.state(LinkState.STOPPED, "")
-
-
-Devices = Sequence[tuple[str, TcpListenOptions]]

@@ -10,9 +10,9 @@ from typing import Final
 
 import structlog
 
+from gateway.backoff import Backoff
 from gateway.journal.store import Journal
 from gateway.sinks.answer import Answer, Store, UnreachableError
-from gateway.sinks.backoff import Backoff
 from gateway.sinks.lines import Lines, UnfitError
 from gateway.sinks.options import InfluxOptions
 from gateway.sinks.place import Batch, Place

@@ -12,9 +12,9 @@ import orjson
 import structlog
 from aiomqtt import ProtocolVersion
 
+from gateway.backoff import Backoff
 from gateway.journal.store import Journal
 from gateway.links.options import BrokerOptions, TlsOptions
-from gateway.sinks.backoff import Backoff
 from gateway.sinks.messages import message
 from gateway.sinks.options import MqttOptions
 from gateway.sinks.place import Batch, Place, Row

@@ -12,8 +12,8 @@ from typing import Any, Final
 import orjson
 import structlog
 
+from gateway.backoff import Backoff
 from gateway.journal.store import Journal
-from gateway.sinks.backoff import Backoff
 from gateway.sinks.messages import message
 from gateway.sinks.options import NdjsonOptions
 from gateway.sinks.place import Batch, Place

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from gateway.backoff import Backoff
 from gateway.journal.store import Journal
 from gateway.journal.transaction import Row
-from gateway.sinks.backoff import Backoff
 from gateway.sinks.influxdb import InfluxSink
 from gateway.sinks.options import InfluxOptions
 from gateway.sinks.state import Sink

@@ -16,9 +16,9 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
+from gateway.backoff import Backoff
 from gateway.journal.store import Journal
 from gateway.links.options import BrokerOptions
-from gateway.sinks.backoff import Backoff
 from gateway.sinks.mqtt import MqttSink
 from gateway.sinks.options import MqttOptions
 from tests.gateway.sink_bench import Bench, drained, journal, running, until

@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 import pytest
 
+from gateway.backoff import Backoff
 from gateway.journal.store import Journal
-from gateway.sinks.backoff import Backoff
 from gateway.sinks.ndjson import NdjsonSink
 from gateway.sinks.options import NdjsonOptions
 from tests.gateway.sink_bench import Bench, drained, journal, running, until
