@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from drivers.kit.exchange import Reason
-from gateway.decode import CURSOR, Failure, Reading, read
-from gateway.journal.schema import BROKEN, PART, REFUSED
+from gateway.decode import Failure, Reading, read
+from gateway.journal.schema import BROKEN, DECODE, PART, REFUSED
 from gateway.journal.transaction import read_cursor, read_message
 
 
@@ -36,7 +36,7 @@ def account(db: sqlite3.Connection, reading: Callable[[str], Reading | None]) ->
     (books.quarantined,) = db.execute("SELECT count(*) FROM quarantine WHERE resolved IS NULL").fetchone()
     ends = "state NOT IN (?, ?)"
     (books.messages,) = db.execute(f"SELECT count(*) FROM raw WHERE {ends}", (PART, REFUSED)).fetchone()  # noqa: S608
-    cursor = read_cursor(db, CURSOR)
+    cursor = read_cursor(db, DECODE)
     upto = cursor.seq if cursor else 0
     broken = {int(entry[0]) for entry in cursor.state.get("broken", [])} if cursor else set()
     (later,) = db.execute(f"SELECT count(*) FROM raw WHERE {ends} AND id > ?", (PART, REFUSED, upto)).fetchone()  # noqa: S608

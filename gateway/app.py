@@ -15,9 +15,9 @@ import structlog
 import drivers
 from gateway import control, systemd
 from gateway.config import Config, ConfigError, Device, load
-from gateway.decode import CURSOR, Decoder, Reading
+from gateway.decode import Decoder, Reading
 from gateway.journal import retention
-from gateway.journal.schema import REFUSED
+from gateway.journal.schema import ALARMS, REFUSED, SINK
 from gateway.journal.store import Journal
 from gateway.journal.transaction import Keep
 from gateway.links.build import Links
@@ -47,6 +47,7 @@ class App:
         self.supervisor = Supervisor(group)
         self.sessions: dict[str, Session] = {}
         self.readings: dict[str, Reading] = {}
+        self.decoder = Decoder(journal, self.readings.get)
         self.sinks: dict[str, Sink] = {}
         self.alarms: AlarmEngine | None = None
         self.started = time.time()
@@ -63,7 +64,7 @@ class App:
             self._start_device(device)
         for broker in self.config.brokers:
             start(f"broker:{broker.id}", self._links.broker(broker.id).run)
-        start("decode", Decoder(self.journal, self.readings.get).run)
+        start("decode", self.decoder.run)
         await self._links.listening()
         start("alarms", self._run_alarms)
         for sink in self.config.sinks:
@@ -109,7 +110,8 @@ class App:
         """Remove what is due, a step at a time, so that instruments' commits go in between."""
         options = self.config.journal
         while True:
-            gone = await self.journal.write(lambda t: retention.step(t, options.keep, options.keep_bytes))
+            readers = [ALARMS, *(f"{SINK}{sink}" for sink in self.sinks)]
+            gone = await self.journal.write(lambda t: retention.step(t, options.keep, options.keep_bytes, readers))  # noqa: B023
             await asyncio.sleep(0 if gone else TIDY_EVERY)
 
     async def _look(self) -> None:
@@ -205,8 +207,7 @@ class App:
 
     async def _drained(self) -> None:
         await self.journal.write(lambda _t: None)
-        while (cursor := await self.journal.cursor(CURSOR)) and cursor.seq < self.journal.raws.at:
-            await self.journal.observations.beyond(self.journal.observations.at)
+        await self.decoder.done.beyond(self.journal.raws.at - 1)
 
 
 def _changed(old: Sequence[Any], new: Sequence[Any]) -> set[str]:

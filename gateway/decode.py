@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -19,15 +19,14 @@ import structlog
 from drivers.kit.declare import Driver, Message
 from drivers.kit.exchange import DecodeError, Reason
 from drivers.kit.observation import Draft, Quality
-from gateway.journal.schema import BROKEN, PART, REFUSED
+from gateway.journal.schema import BROKEN, DECODE, PART, REFUSED
 from gateway.journal.squeeze import restore
-from gateway.journal.store import Journal
-from gateway.journal.transaction import RawMessage, Row, Transaction, read_message
+from gateway.journal.store import Bell, Journal
+from gateway.journal.transaction import Cursor, RawMessage, Row, Transaction, follow, read_message
 from gateway.normalise import Normaliser
 
 log = structlog.get_logger()
 
-CURSOR = "decode"
 BATCH = 300
 MOST_DRAFTS = 100_000  # of one message: a bound, not an expectation
 PATIENCE = 60.0
@@ -92,6 +91,7 @@ class Outcome:
 
     upto: int
     broken: dict[int, tuple[str, float]]  # message -> device, when it is read whatever happens
+    begun: set[int]  # messages whose end has not come
     rows: list[Row] = field(default_factory=list)
     failures: list[tuple[RawMessage, Failure]] = field(default_factory=list)
     late: list[tuple[RawMessage, list[Row], bool]] = field(default_factory=list)  # broken, its rows, was superseded
@@ -105,8 +105,8 @@ class Outcome:
             if new or not superseded:
                 detail = f"the sender stopped before the end; {new} of {len(rows)} results were in no other message"
                 transaction.quarantine(message.id, message.device, Reason.INCOMPLETE, detail)
-        state = {"broken": [[message, *rest] for message, rest in self.broken.items()]}
-        transaction.advance(CURSOR, self.upto, state)
+        state = {"broken": [[message, *rest] for message, rest in self.broken.items()], "begun": sorted(self.begun)}
+        transaction.advance(DECODE, self.upto, state)
 
 
 class Decoder:
@@ -115,40 +115,43 @@ class Decoder:
     def __init__(self, journal: Journal, reading: Callable[[str], Reading | None]) -> None:
         self._journal = journal
         self._reading = reading
+        self.done = Bell(0)
 
     async def run(self) -> None:
-        cursor = await self._journal.cursor(CURSOR)
-        at = cursor.seq if cursor else 0
-        state: Mapping[str, Any] = cursor.state if cursor else {}
-        broken = {int(message): (device, due) for message, device, due in state.get("broken", [])}
+        cursor = await self._journal.cursor(DECODE) or Cursor(0)
+        broken = {int(message): (device, due) for message, device, due in cursor.state.get("broken", ())}
+        last = Outcome(cursor.seq, broken, set(cursor.state.get("begun", ())))
+        self.done.ring(last.upto)
         loop = asyncio.get_running_loop()
         while True:
-            await self._wait(at, broken)
+            await self._wait(last)
             started, head = loop.time(), self._journal.raws.at
-            outcome = await self._journal.read(lambda db: self._batch(db, at, broken))  # noqa: B023 - awaited here
-            if outcome.upto != at or outcome.late:
+            outcome = await self._journal.read(lambda db: self._batch(db, last))  # noqa: B023 - awaited here
+            if outcome.upto != last.upto or outcome.late:
                 await self._journal.write(outcome.store)
-            at, broken = outcome.upto, outcome.broken
+            last = outcome
+            self.done.ring(last.upto)
             busy = self._journal.raws.at - head >= BATCH // 2
             await asyncio.sleep(min(LONGEST_REST, GIVE_WAY * (loop.time() - started)) if busy else LINGER)
 
-    async def _wait(self, at: int, broken: Mapping[int, tuple[str, float]]) -> None:
-        due = min((due for _, due in broken.values()), default=None)
+    async def _wait(self, last: Outcome) -> None:
+        due = min((due for _, due in last.broken.values()), default=None)
         try:
             async with asyncio.timeout(None if due is None else max(0.0, due - time.time())):
-                await self._journal.raws.beyond(at)
+                await self._journal.raws.beyond(last.upto)
         except TimeoutError:
             return
 
-    def _batch(self, db: sqlite3.Connection, at: int, broken: Mapping[int, tuple[str, float]]) -> Outcome:
-        outcome = Outcome(at, dict(broken))
+    def _batch(self, db: sqlite3.Connection, last: Outcome) -> Outcome:
+        outcome = Outcome(last.upto, dict(last.broken), set(last.begun))
         for row in db.execute(
             "SELECT id, message, state, device, channel, received, packet, codec, data FROM raw"
             " WHERE id > ? ORDER BY id LIMIT ?",
-            (at, BATCH),
+            (last.upto, BATCH),
         ):
             outcome.upto = row[0]
             state, first = row[2], row[1] or row[0]
+            follow(outcome.begun, *row[:3])
             if state in (PART, REFUSED):
                 continue
             if state == BROKEN:

@@ -24,6 +24,7 @@ from gateway.alarms.options import AlarmOptions, Priority, When
 from gateway.alarms.rules import Condition, Seen, Silent, Told, build, by_device
 from gateway.alarms.states import Life, State, Transition
 from gateway.alarms.view import AlarmView
+from gateway.journal.schema import ALARMS
 from gateway.journal.store import Bell, Journal
 from gateway.journal.transaction import Transaction
 from gateway.links.link import LinkState
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-CURSOR = "alarms"
 BATCH = 1000
 TICK = 1.0
 SAVE_EVERY = 5.0  # seconds the saved place may be behind; transitions are saved at once
@@ -333,7 +333,7 @@ class AlarmEngine:
     async def _load(self) -> None:
         from gateway.alarms.notify import Notifications
 
-        cursor = await self._journal.cursor(CURSOR)
+        cursor = await self._journal.cursor(ALARMS)
         state: Mapping[str, Any] = cursor.state if cursor else {}
         self._at = cursor.seq if cursor else 0
         if self._config.notifiers:
@@ -377,7 +377,7 @@ class AlarmEngine:
         at = self._at
 
         def store(transaction: Transaction) -> None:
-            transaction.advance(CURSOR, at, state)
+            transaction.advance(ALARMS, at, state)
             for record in transitions:
                 transaction.audit("alarm." + record["transition"], **record)
 

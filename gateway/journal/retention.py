@@ -1,32 +1,39 @@
 """Removing what is old enough and delivered everywhere, a little at a time.
 
-Each step is one short transaction at the oldest end of the tables, so its cost does not grow with the journal.
-Nothing is removed that a reader has not passed or that stands open in quarantine.
+Each step is one short transaction that goes on where the last one stopped, so its cost does not grow with the
+journal. Nothing is removed that a reader has not passed, or that stands open in quarantine, and never the newest
+row: positions are counted on from it.
 """
 
 from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Iterable
 from itertools import takewhile
 
-import orjson
-
-from gateway.journal.transaction import Transaction
+from gateway.journal.schema import DECODE
+from gateway.journal.transaction import Transaction, read_cursor
 
 STEP = 500
+CURSOR = "retention"  # its own cursor: up to where raw rows are gone, but for those in quarantine
 
 
-def removable(db: sqlite3.Connection) -> tuple[int, int]:
-    """(raw id, seq) up to which every reader has read."""
-    raw, seqs = 0, []
-    for name, seq, state in db.execute("SELECT name, seq, state FROM cursor"):
-        if name == "decode":
-            raw = seq
-        else:
-            # A sink may send again from its floor on: a store can lose what it has acknowledged.
-            seqs.append(min(seq, orjson.loads(state).get("floor", seq)))
-    return raw, min(seqs, default=0)
+def removable(db: sqlite3.Connection, readers: Iterable[str]) -> tuple[int, int]:
+    """(raw id, seq) up to which the decoder and all `readers` of observations have read."""
+    decoded = read_cursor(db, DECODE)
+    if decoded is None:
+        return 0, 0
+    unread = [*decoded.state["begun"], *(message for message, *_ in decoded.state["broken"])]
+    seqs = []
+    for name in readers:
+        cursor = read_cursor(db, name)
+        # A sink may send again from its floor on: a store can lose what it has acknowledged.
+        seqs.append(min(cursor.seq, cursor.state.get("floor", cursor.seq)) if cursor else 0)
+    return (
+        min(_newest(db, "id", "raw") - 1, decoded.seq, *(message - 1 for message in unread)),
+        min(_newest(db, "seq", "observation") - 1, *seqs),
+    )
 
 
 def used_bytes(db: sqlite3.Connection) -> int:
@@ -37,32 +44,56 @@ def used_bytes(db: sqlite3.Connection) -> int:
     return int((pages - free) * size)
 
 
-def step(transaction: Transaction, keep_seconds: float | None, keep_bytes: int | None) -> int:
-    """Remove at most STEP raw rows and their observations; how many rows went. 0: nothing is due."""
+def step(
+    transaction: Transaction, keep_seconds: float | None, keep_bytes: int | None, readers: Iterable[str] = ()
+) -> int:
+    """Remove at most STEP raw rows and as much of what was made of them; how many entries went. 0: nothing is due."""
     db = transaction.db
     over = keep_bytes is not None and used_bytes(db) > keep_bytes
     if keep_seconds is None and not over:
         return 0
-    raw_limit, seq_limit = removable(db)
+    at = read_cursor(db, CURSOR)
+    upto = at.seq if at else 0
+    raw_limit, seq_limit = removable(db, readers)
+    rows = db.execute(
+        "SELECT id, received FROM raw WHERE id > ? AND id <= ? ORDER BY id LIMIT ?", (upto, raw_limit, STEP)
+    ).fetchall()
     cutoff = time.time_ns() - int((keep_seconds or 0) * 1e9)
-    rows = db.execute("SELECT id, received FROM raw WHERE id <= ? ORDER BY id LIMIT ?", (raw_limit, STEP)).fetchall()
-    due = [row[0] for row in (rows if over else takewhile(lambda row: row[1] < cutoff, rows))]
-    if not due:
-        return _observations(db, raw_limit if over else _oldest(db) - 1, seq_limit)
-    waiting = "SELECT raw FROM quarantine WHERE resolved IS NULL"
-    gone = db.execute(
-        f"DELETE FROM raw WHERE id BETWEEN ? AND ? AND id NOT IN ({waiting})"  # noqa: S608 - constants
-        f" AND coalesce(message, 0) NOT IN ({waiting})",
-        (due[0], due[-1]),
-    ).rowcount
-    gone += _observations(db, due[-1], seq_limit)
+    due = rows if over else list(takewhile(lambda row: row[1] < cutoff, rows))
+    gone = _resolved(db, upto)
+    if due:
+        last = due[-1][0]
+        gone += _raws(db, upto, last)
+        transaction.advance(CURSOR, last)
+        upto = last
+    gone += _observations(db, upto, seq_limit)
     if gone:
-        db.execute(f"PRAGMA incremental_vacuum({STEP})")
-    return gone
+        for _ in range(STEP):
+            db.execute("PRAGMA incremental_vacuum(1)")  # one page a call, however many are asked for
+    return gone + len(due)
 
 
-def _oldest(db: sqlite3.Connection) -> int:
-    return int(db.execute("SELECT coalesce(min(id), 0) FROM raw").fetchone()[0])
+def _newest(db: sqlite3.Connection, position: str, table: str) -> int:
+    return int(db.execute(f"SELECT coalesce(max({position}), 0) FROM {table}").fetchone()[0])  # noqa: S608 - constants
+
+
+def _raws(db: sqlite3.Connection, after: int, upto: int) -> int:
+    waiting = "SELECT raw FROM quarantine WHERE resolved IS NULL"
+    return db.execute(
+        f"DELETE FROM raw WHERE id > ? AND id <= ? AND coalesce(message, id) NOT IN ({waiting})",  # noqa: S608 - constants
+        (after, upto),
+    ).rowcount
+
+
+def _resolved(db: sqlite3.Connection, upto: int) -> int:
+    """What was left behind in quarantine and has been understood since."""
+    entries = db.execute(
+        "SELECT id, raw FROM quarantine WHERE resolved IS NOT NULL AND raw <= ? LIMIT ?", (upto, STEP)
+    ).fetchall()
+    for entry, raw in entries:
+        db.execute("DELETE FROM quarantine WHERE id=?", (entry,))
+        db.execute("DELETE FROM raw WHERE id <= ?1 AND (id=?2 OR (id>?2 AND message=?2))", (upto, raw))
+    return len(entries)
 
 
 def _observations(db: sqlite3.Connection, upto_raw: int, seq_limit: int) -> int:

@@ -1,7 +1,7 @@
 """The journal's tables and how an older journal is brought up to date.
 
 One SQLite file. `raw` is what came off the wire, `observation` what was made of it; every reader of either
-keeps its place in `cursor`. Ids are AUTOINCREMENT: a position is never used twice, even after deletion.
+keeps its place in `cursor`. A position is never used twice: the newest row of either is never removed.
 """
 
 from __future__ import annotations
@@ -12,16 +12,22 @@ from typing import Final
 
 FILE: Final = "journal.sqlite"
 
+# Names of cursors.
+DECODE: Final = "decode"
+ALARMS: Final = "alarms"
+SINK: Final = "sink:"  # and the sink's id
+
 # States of a raw row.
 PART: Final = 0  # a frame of a message that goes on
 LAST: Final = 1  # a whole message, or the last frame of one
 BROKEN: Final = 2  # the last frame of a message whose sender stopped short
 REFUSED: Final = 3  # rejected on the wire (a bad checksum, say): in quarantine, never decoded by itself
 
+# Every index and every counter is one more page to flush before a frame is acknowledged: `raw` has neither.
 MIGRATIONS: Final = (
     """
     CREATE TABLE raw (
-        id       INTEGER PRIMARY KEY AUTOINCREMENT,
+        id       INTEGER PRIMARY KEY,
         message  INTEGER,           -- id of the message's first row; NULL where this row is that
         state    INTEGER NOT NULL,
         device   TEXT NOT NULL,
@@ -31,17 +37,13 @@ MIGRATIONS: Final = (
         codec    INTEGER NOT NULL,  -- 0 as it is, 1 deflate with our dictionary
         data     BLOB NOT NULL
     ) STRICT;
-    CREATE INDEX raw_message ON raw (message) WHERE message IS NOT NULL;
-
-    -- Messages of which some frames are durable and the end is not here yet.
-    CREATE TABLE unfinished (message INTEGER PRIMARY KEY, device TEXT NOT NULL, channel TEXT NOT NULL) STRICT;
 
     -- Files already taken, by name, size, time and content.
     CREATE TABLE taken (device TEXT NOT NULL, key TEXT NOT NULL, raw INTEGER NOT NULL,
         PRIMARY KEY (device, key)) STRICT, WITHOUT ROWID;
 
     CREATE TABLE observation (
-        seq      INTEGER PRIMARY KEY AUTOINCREMENT,
+        seq      INTEGER PRIMARY KEY,
         uid      BLOB NOT NULL,
         raw      INTEGER NOT NULL,
         device   TEXT NOT NULL,

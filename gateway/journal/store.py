@@ -26,8 +26,8 @@ from typing import IO, TypeVar, cast
 import structlog
 
 from gateway.journal.redelivery import Redelivered
-from gateway.journal.schema import BROKEN, FILE, connect, migrate
-from gateway.journal.transaction import Cursor, Keep, RawMessage, Transaction, read_cursor, read_message
+from gateway.journal.schema import BROKEN, DECODE, FILE, connect, migrate
+from gateway.journal.transaction import Cursor, Keep, RawMessage, Transaction, follow, read_cursor, read_message
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -116,7 +116,7 @@ class Journal:
         except (OSError, sqlite3.Error) as error:
             journal._release()
             raise JournalError(f"{journal.path}: {error}. Check the folder's owner and the disk.") from error
-        raws, observations = await journal.read(lambda db: (_last(db, "raw"), _last(db, "observation")))
+        raws, observations = await journal.read(_last)
         journal.raws.ring(raws)
         journal.observations.ring(observations)
         journal._thread.start()
@@ -167,7 +167,7 @@ class Journal:
 
     def refresh(self) -> None:
         """Notice what another process (a command on the same journal) has written."""
-        task = asyncio.ensure_future(self.read(lambda db: (_last(db, "raw"), _last(db, "observation"))))
+        task = asyncio.ensure_future(self.read(_last))
         task.add_done_callback(self._ring)
 
     def _ring(self, task: asyncio.Future[tuple[int, int]]) -> None:
@@ -285,7 +285,8 @@ class Journal:
                         ids.append((item, transaction.keep(item, lambda k: self._redelivered.find(db, k))))
                     else:
                         self._run(db, transaction, item)
-            raws, observations = _last(db, "raw"), _last(db, "observation")
+            jobs = [item for item in group if isinstance(item, _Job)]
+            at = _last(db) if jobs else (max(row_id for _, row_id in ids), 0)
             db.execute("COMMIT")
         except sqlite3.Error:
             for thread, former in reversed(threads):
@@ -293,9 +294,8 @@ class Journal:
             raise
         self.commits += 1
         self.commit_seconds += time.perf_counter() - started
-        jobs = [item for item in group if isinstance(item, _Job)]
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is waiting any more
-            self._loop.call_soon_threadsafe(self._committed, ids, jobs, raws, observations)
+            self._loop.call_soon_threadsafe(self._committed, ids, jobs, *at)
 
     def _run(self, db: sqlite3.Connection, transaction: Transaction, job: _Job) -> None:
         """Run one job so that its own mistake undoes only itself."""
@@ -386,21 +386,30 @@ class Journal:
             self._lock = None
 
 
-def _last(db: sqlite3.Connection, table: str) -> int:
-    row = db.execute("SELECT seq FROM sqlite_sequence WHERE name=?", (table,)).fetchone()
-    return int(row[0]) if row else 0
+def _last(db: sqlite3.Connection) -> tuple[int, int]:
+    """Positions of the newest raw row and the newest observation."""
+    row = db.execute(
+        "SELECT coalesce((SELECT max(id) FROM raw), 0), coalesce((SELECT max(seq) FROM observation), 0)"
+    ).fetchone()
+    return row[0], row[1]
 
 
 def _close_unfinished(db: sqlite3.Connection) -> None:
-    """Messages that were under way when the last process ended: what was acknowledged of them gets decoded."""
+    """Messages that were under way when the last process ended: what was acknowledged of them gets decoded.
+
+    The decoder's cursor remembers those that had begun before it; the rows after it tell the rest.
+    """
+    cursor = read_cursor(db, DECODE) or Cursor(0)
+    begun = set(cursor.state.get("begun", ()))
+    for row in db.execute("SELECT id, message, state FROM raw WHERE id > ?", (cursor.seq,)):
+        follow(begun, *row)
     db.execute("BEGIN IMMEDIATE")
-    for message, device, channel in db.execute("SELECT message, device, channel FROM unfinished").fetchall():
+    for message in begun:
         db.execute(
             "INSERT INTO raw (message, state, device, channel, received, packet, codec, data)"
-            " SELECT ?, ?, ?, ?, max(received), 0, 0, x'' FROM raw WHERE id=?1 OR message=?1",
-            (message, BROKEN, device, channel),
+            " SELECT ?1, ?2, device, channel, max(received), 0, 0, x'' FROM raw WHERE id=?1 OR (id>?1 AND message=?1)",
+            (message, BROKEN),
         )
-    db.execute("DELETE FROM unfinished")
     db.execute("COMMIT")
 
 

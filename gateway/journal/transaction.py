@@ -91,8 +91,8 @@ class Transaction:
             (first, item.state, item.device, item.channel, item.received, item.packet, codec, data),
         )
         row_id = cursor.lastrowid or 0
-        if item.thread is not None:
-            self._thread(item, item.thread, row_id)
+        if item.thread is not None and item.thread.id is None:
+            item.thread.id = row_id
         if item.key:
             self.db.execute("INSERT INTO taken (device, key, raw) VALUES (?,?,?)", (item.device, item.key, row_id))
         if item.state == REFUSED:
@@ -112,14 +112,6 @@ class Transaction:
             self.db.execute(f"INSERT INTO raw ({columns}) VALUES {marks}", values)  # noqa: S608 - marks only
         (last,) = self.db.execute("SELECT last_insert_rowid()").fetchone()
         return range(last - len(items) + 1, last + 1)
-
-    def _thread(self, item: Keep, thread: Thread, row_id: int) -> None:
-        if item.state == PART:
-            if thread.id is None:
-                thread.id = row_id
-                self.db.execute("INSERT INTO unfinished VALUES (?,?,?)", (row_id, item.device, item.channel))
-        elif thread.id is not None:
-            self.db.execute("DELETE FROM unfinished WHERE message=?", (thread.id,))
 
     def observe(self, rows: Iterable[Row]) -> int:
         """Store observations; those whose uid is known are left out. How many were new."""
@@ -201,13 +193,25 @@ class RawMessage:
 
 def read_message(db: sqlite3.Connection, first: int) -> RawMessage | None:
     """The whole message that begins at row `first`, as far as it has come; None if there is no such row."""
-    rows = db.execute(
-        "SELECT device, channel, received, data, codec, state, packet FROM raw WHERE id=?1 OR message=?1 ORDER BY id",
-        (first,),
-    ).fetchall()
+    columns = "device, channel, received, data, codec, state, packet"
+    rows = db.execute(f"SELECT {columns} FROM raw WHERE id=?", (first,)).fetchall()  # noqa: S608 - constants
     if not rows:
         return None
+    if rows[0][5] == PART:
+        # Its other frames are not far: an exchange gives a silent sender up after some seconds.
+        for row in db.execute(f"SELECT {columns} FROM raw WHERE id>?1 AND message=?1 ORDER BY id", (first,)):  # noqa: S608
+            rows.append(row)
+            if row[5] != PART:
+                break
     parts = [restore(row[4], row[3]) for row in rows]
     head, last = rows[0], rows[-1]
     frames = tuple(len(part) for part in parts) if len(parts) > 1 else ()
     return RawMessage(first, head[0], head[1], last[2], b"".join(parts), last[5], head[6] < 0, head[6] != 0, frames)
+
+
+def follow(begun: set[int], row: int, message: int | None, state: int) -> None:
+    """Keep `begun`, the messages whose end has not come, true over one more raw row."""
+    if message is None and state == PART:
+        begun.add(row)
+    elif message is not None and state != PART:
+        begun.discard(message)

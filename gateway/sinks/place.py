@@ -15,6 +15,7 @@ from typing import Final
 
 import orjson
 
+from gateway.journal.schema import SINK
 from gateway.journal.store import Journal
 from gateway.journal.transaction import Transaction
 from gateway.sinks.options import Select
@@ -69,7 +70,7 @@ class Place:
         self.connected = False
         self.error = ""
         self._journal = journal
-        self._name = f"sink:{sink_id}"
+        self._name = f"{SINK}{sink_id}"
         self._resend = resend
         self._sql = _NUMBERED if numbered else _ROWS
         self._wanted = _selector(select)
