@@ -20,9 +20,8 @@ from drivers.kit.declare import Driver, Message
 from drivers.kit.exchange import DecodeError, Reason
 from drivers.kit.observation import Draft, Quality
 from gateway.journal.schema import BROKEN, DECODE, PART, REFUSED
-from gateway.journal.squeeze import restore
 from gateway.journal.store import Bell, Journal
-from gateway.journal.transaction import Cursor, RawMessage, Row, Transaction, follow, read_message
+from gateway.journal.transaction import COLUMNS, Cursor, RawMessage, Row, Transaction, follow, joined, read_message
 from gateway.normalise import Normaliser
 
 log = structlog.get_logger()
@@ -33,9 +32,9 @@ PATIENCE = 60.0
 """Seconds a broken-off message waits for its sender to send it whole. What was acknowledged of it is decoded
 after that, or right after the device's next whole message (so that the whole one's observations come first
 and the broken one adds only what was in no other)."""
-LINGER = 0.02
-"""Seconds a new message waits for others, so that a lone instrument's next frame does not queue behind a commit
-of observations each time."""
+LINGER = 0.1
+"""Seconds decoding rests after a round. A lone result is read at once; while one instrument sends message after
+message, its frames' commits do not queue behind a commit of observations each time."""
 GIVE_WAY = 2.0
 """While instruments keep us busy, decoding rests this many times as long as it worked: acknowledging comes first,
 and what is acknowledged waits safely."""
@@ -144,25 +143,26 @@ class Decoder:
 
     def _batch(self, db: sqlite3.Connection, last: Outcome) -> Outcome:
         outcome = Outcome(last.upto, dict(last.broken), set(last.begun))
+        parts: dict[int, list[tuple[Any, ...]]] = {}
         for row in db.execute(
-            "SELECT id, message, state, device, channel, received, packet, codec, data FROM raw"
-            " WHERE id > ? ORDER BY id LIMIT ?",
+            f"SELECT {COLUMNS} FROM raw WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - constants
             (last.upto, BATCH),
         ):
             outcome.upto = row[0]
             state, first = row[2], row[1] or row[0]
             follow(outcome.begun, *row[:3])
-            if state in (PART, REFUSED):
+            if state == REFUSED:
+                continue
+            if state == PART:
+                if row[1] is None or first in parts:
+                    parts.setdefault(first, []).append(row)
                 continue
             if state == BROKEN:
                 outcome.broken[first] = (row[3], time.time() + PATIENCE)
                 continue
-            if row[1] is None:
-                whole = RawMessage(
-                    row[0], row[3], row[4], row[5], restore(row[7], row[8]), state, row[6] < 0, row[6] != 0
-                )
-                self._add(outcome, whole)
-            elif message := read_message(db, first):
+            rows = [*parts.pop(first, ()), row]
+            message = joined(rows) if rows[0][0] == first else read_message(db, first)
+            if message:
                 self._add(outcome, message)
             if outcome.broken:
                 self._late(db, outcome, [m for m, (device, _) in outcome.broken.items() if device == row[3]], True)

@@ -26,7 +26,7 @@ class GatewayMetrics(Collector):
         yield CounterMetricFamily("assaygate_journal_commits", "Commits since start", journal.commits)
         yield CounterMetricFamily("assaygate_journal_commit_seconds", "Time spent committing", journal.commit_seconds)
         yield GaugeMetricFamily("assaygate_journal_failing", "1 while nothing can be committed", bool(journal.trouble))
-        yield GaugeMetricFamily("assaygate_journal_raw_id", "Last raw row", journal.raws.at)
+        yield GaugeMetricFamily("assaygate_journal_raw_id", "Last raw row that ends a message", journal.raws.at)
         yield GaugeMetricFamily("assaygate_journal_seq", "Last observation", journal.observations.at)
         yield GaugeMetricFamily("assaygate_quarantined", "Messages not understood", self._standing.quarantined)
         cursors = GaugeMetricFamily("assaygate_cursor", "How far a reader of the journal has come", labels=("reader",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
@@ -97,16 +98,19 @@ VARIANTS = tuple(
 )
 
 
+@lru_cache(256)  # instruments call themselves few names; whoever makes up others fills no more than this
+def _speaking(sender: str) -> Dialect | None:
+    return next((each for each in DIALECTS if each.sender and re.search(each.sender, sender)), None)
+
+
 def recognised(sender: str, options: AstmOptions) -> tuple[AstmOptions, str | None]:
     """The options as the dialect of an instrument that calls itself `sender` presets them, and its name.
 
     What the configuration says, a variant included, goes before the preset.
     """
-    if not options.recognise or not sender:
+    dialect = _speaking(sender) if options.recognise and sender else None
+    if dialect is None:
         return options, None
-    for dialect in DIALECTS:
-        if dialect.sender and re.search(dialect.sender, sender):
-            given = options.model_fields_set
-            preset = {name: value for name, value in dialect.options.items() if name not in given}
-            return options.model_copy(update=preset), dialect.name
-    return options, None
+    given = options.model_fields_set
+    preset = {name: value for name, value in dialect.options.items() if name not in given}
+    return options.model_copy(update=preset), dialect.name

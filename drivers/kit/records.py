@@ -79,7 +79,8 @@ class Record:
 
     def text(self, number: int) -> str:
         """The whole field, delimiters in it kept, escapes resolved, blanks around it gone."""
-        return self.delimiters.unescape(self.raw(number)).strip()
+        raw = self.raw(number)
+        return self.delimiters.unescape(raw).strip() if raw else ""
 
     def repeats(self, number: int) -> list[str]:
         """The field's repetitions that say something."""
@@ -89,8 +90,10 @@ class Record:
 
     def components(self, number: int) -> list[str]:
         """The components of the field's first repetition that has any."""
-        marks = self.delimiters
-        for part in self.raw(number).split(marks.repeat) if marks.repeat else [self.raw(number)]:
+        marks, raw = self.delimiters, self.raw(number)
+        if not raw:
+            return []
+        for part in raw.split(marks.repeat) if marks.repeat else [raw]:
             pieces = part.split(marks.component) if marks.component else [part]
             found = [marks.unescape(piece).strip() for piece in pieces]
             if any(found):

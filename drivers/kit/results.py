@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Self
 
@@ -78,6 +79,8 @@ class Mark(BaseModel):
         source, number, component = located(record, self.field)
         if source is None:
             return False
+        if not source.raw(number):
+            return False
         if component:
             texts = [source.component(number, component)]
         else:
@@ -100,10 +103,16 @@ CONTROLS = (
 )
 
 
+@cache  # places are declared: there are as many as a configuration holds
+def _parsed(place: str) -> tuple[str, int, int]:
+    number, _, component = place[1:].partition(".")
+    return place[0], int(number), int(component or 0)
+
+
 def located(record: Record, place: str) -> tuple[Record | None, int, int]:
     """The record a place means, seen from `record`, with field and component number (0: the whole field)."""
-    number, _, component = place[1:].partition(".")
-    return record.above(place[0]), int(number), int(component or 0)
+    letter, number, component = _parsed(place)
+    return record.above(letter), number, component
 
 
 def said(record: Record, place: str) -> str:
@@ -179,8 +188,8 @@ class Reader:
         told: dict[str, Json] = {}
         record: Record | None = self.record
         while record is not None:
-            for number in range(3, len(record.fields) + 1):
-                if (record.letter, number) == _PASSWORD or (record.letter, number) in self._used:
+            for number, raw in enumerate(record.fields[2:], 3):
+                if not raw or (record.letter, number) == _PASSWORD or (record.letter, number) in self._used:
                     continue
                 if record.letter == "P" and number in _DEMOGRAPHICS and not demographics:
                     continue

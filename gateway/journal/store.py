@@ -26,7 +26,7 @@ from typing import IO, TypeVar, cast
 import structlog
 
 from gateway.journal.redelivery import Redelivered
-from gateway.journal.schema import BROKEN, DECODE, FILE, connect, migrate
+from gateway.journal.schema import BROKEN, DECODE, FILE, PART, connect, migrate
 from gateway.journal.transaction import Cursor, Keep, RawMessage, Transaction, follow, read_cursor, read_message
 
 T = TypeVar("T")
@@ -104,7 +104,7 @@ class Journal:
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
         self._redelivered = Redelivered()
-        self.raws = Bell(0)
+        self.raws = Bell(0)  # at rows that end a message
         self.observations = Bell(0)
 
     @classmethod
@@ -270,8 +270,24 @@ class Journal:
 
     def _commit(self, db: sqlite3.Connection, group: list[Keep | _Job]) -> None:
         started = time.perf_counter()
+        lone = group[0]
+        if len(group) == 1 and isinstance(lone, Keep) and lone.simple:
+            # A statement by itself is a transaction: most of what one instrument alone waits for is spared.
+            ids, jobs, seq = [(lone, Transaction(db).keep(lone))], list[_Job](), 0
+        else:
+            ids, jobs, seq = self._together(db, group)
+        self.commits += 1
+        self.commit_seconds += time.perf_counter() - started
+        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is waiting any more
+            self._loop.call_soon_threadsafe(self._committed, ids, jobs, seq)
+
+    def _together(
+        self, db: sqlite3.Connection, group: list[Keep | _Job]
+    ) -> tuple[list[tuple[Keep, int]], list[_Job], int]:
+        """One transaction for the whole group; the rows' ids, the jobs, and the newest observation if they made any."""
         transaction = Transaction(db)
         ids: list[tuple[Keep, int]] = []
+        jobs = [item for item in group if isinstance(item, _Job)]
         threads = [(item.thread, item.thread.id) for item in group if isinstance(item, Keep) and item.thread]
         db.execute("BEGIN IMMEDIATE")
         try:
@@ -285,17 +301,13 @@ class Journal:
                         ids.append((item, transaction.keep(item, lambda k: self._redelivered.find(db, k))))
                     else:
                         self._run(db, transaction, item)
-            jobs = [item for item in group if isinstance(item, _Job)]
-            at = _last(db) if jobs else (max(row_id for _, row_id in ids), 0)
+            seq = _last(db)[1] if jobs else 0
             db.execute("COMMIT")
         except sqlite3.Error:
             for thread, former in reversed(threads):
                 thread.id = former
             raise
-        self.commits += 1
-        self.commit_seconds += time.perf_counter() - started
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is waiting any more
-            self._loop.call_soon_threadsafe(self._committed, ids, jobs, *at)
+        return ids, jobs, seq
 
     def _run(self, db: sqlite3.Connection, transaction: Transaction, job: _Job) -> None:
         """Run one job so that its own mistake undoes only itself."""
@@ -309,10 +321,13 @@ class Journal:
             job.error = error
         db.execute("RELEASE job")
 
-    def _committed(self, ids: list[tuple[Keep, int]], jobs: list[_Job], raws: int, observations: int) -> None:
+    def _committed(self, ids: list[tuple[Keep, int]], jobs: list[_Job], observations: int) -> None:
+        raws = 0
         for item, row_id in ids:
             self._waiting -= len(item.data) + 200
             item.durable(row_id)
+            if item.state != PART:
+                raws = max(raws, row_id)
         for job in jobs:
             if job.future.done():
                 continue

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -24,8 +24,7 @@ class Thread:
     id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Keep:
+class Keep(NamedTuple):  # a frozen dataclass takes seven times as long to make, and there is one for every frame
     """Raw bytes to make durable. `durable` is called on the event loop after the commit, with the row's id."""
 
     device: str
@@ -42,14 +41,18 @@ class Keep:
     key: str = ""  # a file's identity: taken once
 
     @property
+    def simple(self) -> bool:
+        """True where keeping it is a single statement."""
+        return self.state != REFUSED and not self.again and not self.key
+
+    @property
     def plain(self) -> bool:
         """True for a whole message that can be nothing but new."""
-        return self.state == LAST and self.thread is None and not self.again and not self.key
+        return self.state == LAST and self.thread is None and self.simple
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An observation as it is stored; `body` is its JSON without `seq`."""
+class Row(NamedTuple):
+    """An observation as it is stored, in the order of the table's columns; `body` is its JSON without `seq`."""
 
     uid: bytes
     raw: int
@@ -76,9 +79,10 @@ class Transaction:
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db = db
 
-    def keep(self, item: Keep, resent: Callable[[Keep], int | None]) -> int:
-        """Store raw bytes; the row's id, or the earlier row's where this is a redelivery or a file seen before."""
-        if item.again and (earlier := resent(item)) is not None:
+    def keep(self, item: Keep, resent: Callable[[Keep], int | None] | None = None) -> int:
+        """Store raw bytes; the row's id, or the earlier row's where this is a file seen before, or a redelivery,
+        which `resent` looks up."""
+        if item.again and resent and (earlier := resent(item)) is not None:
             return earlier
         if item.key:
             row = self.db.execute("SELECT raw FROM taken WHERE device=? AND key=?", (item.device, item.key)).fetchone()
@@ -119,7 +123,7 @@ class Transaction:
         self.db.executemany(
             "INSERT OR IGNORE INTO observation (uid, raw, device, kind, quantity, specimen, time, number, body)"
             " VALUES (?,?,?,?,?,?,?,?,?)",
-            ((r.uid, r.raw, r.device, r.kind, r.quantity, r.specimen, r.time, r.number, r.body) for r in rows),
+            rows,
         )
         return self.db.total_changes - before
 
@@ -191,22 +195,29 @@ class RawMessage:
         return self.channel if self.topic else ""
 
 
+COLUMNS = "id, message, state, device, channel, received, packet, codec, data"  # of raw, as `joined` takes them
+
+
 def read_message(db: sqlite3.Connection, first: int) -> RawMessage | None:
     """The whole message that begins at row `first`, as far as it has come; None if there is no such row."""
-    columns = "device, channel, received, data, codec, state, packet"
-    rows = db.execute(f"SELECT {columns} FROM raw WHERE id=?", (first,)).fetchall()  # noqa: S608 - constants
+    rows = db.execute(f"SELECT {COLUMNS} FROM raw WHERE id=?", (first,)).fetchall()  # noqa: S608 - constants
     if not rows:
         return None
-    if rows[0][5] == PART:
+    if rows[0][2] == PART:
         # Its other frames are not far: an exchange gives a silent sender up after some seconds.
-        for row in db.execute(f"SELECT {columns} FROM raw WHERE id>?1 AND message=?1 ORDER BY id", (first,)):  # noqa: S608
+        for row in db.execute(f"SELECT {COLUMNS} FROM raw WHERE id>?1 AND message=?1 ORDER BY id", (first,)):  # noqa: S608
             rows.append(row)
-            if row[5] != PART:
+            if row[2] != PART:
                 break
-    parts = [restore(row[4], row[3]) for row in rows]
-    head, last = rows[0], rows[-1]
+    return joined(rows)
+
+
+def joined(rows: Sequence[tuple[Any, ...]]) -> RawMessage:
+    """One message of its rows, the first to the last."""
+    parts = [restore(row[7], row[8]) for row in rows]
+    (first, _, _, device, channel, _, packet, *_), last = rows[0], rows[-1]
     frames = tuple(len(part) for part in parts) if len(parts) > 1 else ()
-    return RawMessage(first, head[0], head[1], last[2], b"".join(parts), last[5], head[6] < 0, head[6] != 0, frames)
+    return RawMessage(first, device, channel, last[5], b"".join(parts), last[2], packet < 0, packet != 0, frames)
 
 
 def follow(begun: set[int], row: int, message: int | None, state: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import sqlite3
 import statistics
@@ -13,11 +14,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psutil
 
-from gateway.journal.schema import LAST
+from gateway.journal.schema import LAST, connect, migrate
 from gateway.journal.store import Journal
 from gateway.journal.transaction import Keep, Row
 from tests.system.daemon import Daemon, free_port
@@ -25,7 +27,8 @@ from tests.system.peers import Broker, frames
 
 MESSAGES = 20_000
 ROWS = 100_000
-SECONDS = 6.0
+SECONDS = 3.0
+TURNS = 7
 DATA = b'{"temp":-80.1,"rh":44.7,"n":12345,"id":"SN0042","battery":97,"door":false}'
 
 
@@ -37,10 +40,12 @@ class Line:
     unit: str
     aim: str
     good: bool | None
+    share: float | None = None  # of the limit; where it is not simply ours / limit
 
     def __str__(self) -> str:
         limit = f"{self.limit:12,.1f}" if self.limit is not None else " " * 12
-        ratio = f"{self.ours / self.limit:6.2f}" if self.limit else " " * 6
+        share = self.share or (self.ours / self.limit if self.limit else None)
+        ratio = f"{share:6.2f}" if share else " " * 6
         mark = {True: "met", False: "MISSED", None: ""}[self.good]
         return f"{self.what:<44}{self.ours:12,.1f}{limit}{ratio}  {self.unit:<8}{self.aim:<34}{mark}"
 
@@ -131,31 +136,49 @@ ASTM = '[[devices]]\nid = "analyser"\ndriver = "astm"\nlink = {{ type = "tcp-lis
 def astm(folder: Path) -> list[Line]:
     lines = []
     for instruments in (1, 50):
-        port = free_port()
-        bare = python("tests.bench.bare", "astm-durable", str(port), str(folder / f"bare{instruments}.db"))
-        assert bare.stdout
-        bare.stdout.readline()
-        limit = json.loads(load("astm", str(port), str(instruments), str(SECONDS)))
-        bare.kill()
-        bare.wait()
-        port = free_port()
-        daemon = Daemon(_folder(folder / f"astm{instruments}"), ASTM.format(port=port))
-        daemon.start()
-        ours = json.loads(load("astm", str(port), str(instruments), str(SECONDS)))
-        assert daemon.process
-        memory = psutil.Process(daemon.process.pid).memory_info().rss / 1e6
-        daemon.stop()
-        rate, best = ours["messages"] / ours["seconds"], limit["messages"] / limit["seconds"]
+        bare, ours, memory = [], [], 0.0
+        for turn in range(TURNS):  # by turns: a shared machine's disk changes its mind from one second to the next
+            bare.append(_astm_bare(folder / f"bare{instruments}-{turn}.db", instruments))
+            measured, memory = _astm_ours(_folder(folder / f"astm{instruments}-{turn}"), instruments)
+            ours.append(measured)
+        rate, best = (statistics.median(one["messages"] / one["seconds"] for one in each) for each in (ours, bare))
+        share = statistics.median(
+            o["messages"] / o["seconds"] / (b["messages"] / b["seconds"]) for o, b in zip(ours, bare, strict=True)
+        )
         name = f"ASTM, {instruments} instrument{'s' if instruments > 1 else ''}"
-        lines.append(Line(f"{name}; limit: bare per-frame", rate, best, "msg/s", ">= 0.7 of it", rate >= 0.7 * best))
-        p50, p99 = ours["latency"]
-        lines.append(Line("  frame to acknowledgement, median", p50, limit["latency"][0], "ms", "", None))
-        aim = "< 20 ms with 50 instruments" if instruments == 50 else ""
-        lines.append(Line("  frame to acknowledgement, 99th percentile", p99, limit["latency"][1], "ms", aim,
-                          p99 < 20 if aim else None))  # fmt: skip
+        lines.append(Line(f"{name}; limit: bare per-frame", rate, best, "msg/s", ">= 0.7 of it", share >= 0.7, share))
+        for place, what in enumerate(("median", "99th percentile")):
+            wait, limit = (statistics.median(one["latency"][place] for one in each) for each in (ours, bare))
+            judged = instruments == 50 and place == 1
+            aim = "< 20 ms with 50 instruments" if judged else ""
+            lines.append(
+                Line(f"  frame to acknowledgement, {what}", wait, limit, "ms", aim, wait < 20 if judged else None)
+            )
         if instruments == 50:
             lines.append(Line("memory under that load", memory, None, "MB", "< 100 MB", memory < 100))
     return lines
+
+
+def _astm_bare(database: Path, instruments: int) -> dict[str, Any]:
+    port = free_port()
+    bare = python("tests.bench.bare", "astm-durable", str(port), str(database))
+    assert bare.stdout
+    bare.stdout.readline()
+    measured: dict[str, Any] = json.loads(load("astm", str(port), str(instruments), str(SECONDS)))
+    bare.kill()
+    bare.wait()
+    return measured
+
+
+def _astm_ours(folder: Path, instruments: int) -> tuple[dict[str, Any], float]:
+    port = free_port()
+    daemon = Daemon(folder, ASTM.format(port=port))
+    daemon.start()
+    measured = json.loads(load("astm", str(port), str(instruments), str(SECONDS)))
+    assert daemon.process
+    memory = psutil.Process(daemon.process.pid).memory_info().rss / 1e6
+    daemon.stop()
+    return measured, memory
 
 
 def _folder(path: Path) -> Path:
@@ -223,17 +246,28 @@ async def _say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data:
 
 
 async def journal(folder: Path) -> list[Line]:
-    bare, kept, observed = _bare_rows(folder), await _keep(folder / "keep"), await _observe(folder / "observe")
+    turns = []
+    for turn in range(TURNS):
+        bare, indexed = _bare_rows(folder / f"rows{turn}.db"), _bare_observations(_folder(folder / f"bare{turn}"))
+        turns.append((await _keep(folder / f"keep{turn}"), bare, await _observe(folder / f"observe{turn}"), indexed))
+    kept, bare, observed, indexed = (statistics.median(figures) for figures in zip(*turns, strict=True))
+    raws, observations = statistics.median(t[0] / t[1] for t in turns), statistics.median(t[2] / t[3] for t in turns)
     return [
-        Line("journal, raw rows; limit: bare executemany", kept, bare, "rows/s", ">= 0.5 of it", kept >= 0.5 * bare),
+        Line("journal, raw rows; limit: bare executemany", kept, bare, "rows/s", ">= 0.5 of it", raws >= 0.5, raws),
         Line(
-            "journal, observations; limit: the same", observed, bare, "rows/s", ">= 0.5 of it", observed >= 0.5 * bare
+            "journal, observations; limit: bare, same table",
+            observed,
+            indexed,
+            "rows/s",
+            ">= 0.5 of it",
+            observations >= 0.5,
+            observations,
         ),
     ]
 
 
-def _bare_rows(folder: Path) -> float:
-    db = sqlite3.connect(folder / "rows.db", isolation_level=None)
+def _bare_rows(database: Path) -> float:
+    db = sqlite3.connect(database, isolation_level=None)
     db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
     db.execute("CREATE TABLE raw (id INTEGER PRIMARY KEY AUTOINCREMENT, channel TEXT, at INTEGER, data BLOB)")
@@ -244,6 +278,30 @@ def _bare_rows(folder: Path) -> float:
         db.executemany("INSERT INTO raw (channel, at, data) VALUES (?,?,?)", rows)
         db.execute("COMMIT")
     return ROWS / (time.perf_counter() - started)
+
+
+def _bare_observations(folder: Path) -> float:
+    """The same thousand rows a commit into our own table, with its indexes, and nothing else."""
+    db = connect(folder / "bare.sqlite")
+    migrate(db)
+    started = time.perf_counter()
+    for begin in range(0, ROWS, 1000):
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany(
+            "INSERT OR IGNORE INTO observation (uid, raw, device, kind, quantity, specimen, time, number, body)"
+            " VALUES (?,?,?,?,?,?,?,?,?)",
+            _rows(begin),
+        )
+        db.execute("COMMIT")
+    db.close()
+    return ROWS / (time.perf_counter() - started)
+
+
+def _rows(begin: int) -> list[Row]:
+    return [
+        Row(hashlib.sha256(b"%d" % n).digest()[:16], n, "freezer-1", "reading", "temperature", None, n, -80.1, DATA)
+        for n in range(begin, begin + 1000)
+    ]
 
 
 async def _keep(folder: Path) -> float:
@@ -272,11 +330,8 @@ async def _observe(folder: Path) -> float:
     store = await Journal.open(folder)
     started = time.perf_counter()
     for begin in range(0, ROWS, 1000):
-        rows = [
-            Row(n.to_bytes(16, "little"), n, "freezer-1", "reading", "temperature", None, n, -80.1, DATA)
-            for n in range(begin, begin + 1000)
-        ]
-        await store.write(lambda t, rows=rows: t.observe(rows))  # type: ignore[misc]
+        rows = _rows(begin)
+        await store.write(lambda t: t.observe(rows))  # noqa: B023 - awaited here
     rate = ROWS / (time.perf_counter() - started)
     await store.close()
     return rate

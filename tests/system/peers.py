@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
@@ -18,14 +19,16 @@ from tests.system.daemon import free_port
 from tests.system.stores import needed
 
 ENQ, ACK, EOT = b"\x05", b"\x06", b"\x04"
+START = datetime(2026, 1, 15)  # of an analyser's clock, which goes on by a second a result
 
 
-def frames(specimen: str, value: str) -> list[bytes]:
+def frames(specimen: str, value: str, done: str = "20260115092830") -> list[bytes]:
+    """One result message; `done` is when the analysis was complete."""
     records = [
         "H|\\^&|||Peer^1|||||||P|LIS2-A2|20260115093000",
         "P|1||PID-1",
         f"O|1|{specimen}||^^^CRP|R||20260115092000",
-        f"R|1|^^^CRP|{value}|mg/L|0 to 5|H||F||op7||20260115092830|SN0042",
+        f"R|1|^^^CRP|{value}|mg/L|0 to 5|H||F||op7||{done}|SN0042",
         "L|1|N",
     ]
     built = []
@@ -53,10 +56,11 @@ class Analyser(threading.Thread):
         number, sock = 0, None
         while number < self._count and not self._stop_now.is_set():
             specimen, value = f"{self.name}-{number:05d}", f"{number}.{number % 10}"
+            done = f"{START + timedelta(seconds=number):%Y%m%d%H%M%S}"
             try:
                 if sock is None:
                     sock = socket.create_connection(("127.0.0.1", self._port), timeout=3)
-                self._deliver(sock, specimen, value)
+                self._deliver(sock, frames(specimen, value, done))
             except OSError:
                 self.resent += 1
                 if sock:
@@ -69,8 +73,8 @@ class Analyser(threading.Thread):
         if sock:
             sock.close()
 
-    def _deliver(self, sock: socket.socket, specimen: str, value: str) -> None:
-        for piece in (ENQ, *frames(specimen, value)):
+    def _deliver(self, sock: socket.socket, message: list[bytes]) -> None:
+        for piece in (ENQ, *message):
             sock.sendall(piece)
             if sock.recv(1) != ACK:
                 raise ConnectionError("not acknowledged")

@@ -1,32 +1,38 @@
-"""The promise, under kill -9: everything acknowledged is in the journal, once, as it was sent."""
+"""The promise, under kill -9: everything acknowledged is in the journal and in the store, once, as it was sent."""
 
 from __future__ import annotations
 
+import json
 import random
 import time
+import urllib.request
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.system.daemon import Daemon, free_port
 from tests.system.peers import Analyser, Broker, Publisher
+from tests.system.stores import Victoria, own_victoria
+
+__all__ = ["own_victoria"]
 
 KILLS = 50
+CATCH_UP = 120.0  # seconds the sink has, at most, to bring a store up to date
 
-
-@pytest.mark.slow
-def test_fifty_kills_lose_nothing_double_nothing_and_change_nothing(tmp_path: Path) -> None:
-    broker = Broker(tmp_path / "broker")
-    broker.start()
-    port = free_port()
-    daemon = Daemon(
-        tmp_path,
-        f"""
+CONFIG = """
 [[brokers]]
 id = "bench"
 host = "127.0.0.1"
-port = {broker.port}
+port = {broker}
+
+[[sinks]]
+id = "store"
+type = "influxdb"
+url = "{store}"
 
 [[devices]]
 id = "analyser"
@@ -38,40 +44,128 @@ id = "freezer"
 driver = "mqtt-json"
 link = {{ type = "mqtt", broker = "bench", topic = "lab/freezer" }}
 readings = [ {{ quantity = "temperature", path = "$.temp", unit = "Cel" }} ]
-""",
-    )
-    chance = random.Random(20260115)
-    analysers = [Analyser(port, f"S{n}", 1_000_000) for n in range(3)]
-    daemon.start()
-    publisher = Publisher(broker.port, "lab/freezer", 1_000_000, pause=0.002)
-    try:
-        for peer in (*analysers, publisher):
+"""
+
+
+@dataclass
+class Bench:
+    """A daemon between instruments that do not give up and a store."""
+
+    daemon: Daemon
+    store: Victoria
+    analysers: list[Analyser]
+    publisher: Publisher
+
+    def start(self) -> None:
+        for peer in (*self.analysers, self.publisher):
             peer.start()
-        for _ in range(KILLS):
-            time.sleep(chance.uniform(0.05, 0.6))
-            daemon.kill()
-            daemon.start()
-        for peer in (*analysers, publisher):
-            peer.stop()
-        acknowledged = {k: v for analyser in analysers for k, v in analyser.acknowledged.items()}
-        readings = publisher.acknowledged
-        rows = daemon.until(len(acknowledged) + len(readings))
-        report = daemon.verify()
-    finally:
-        for peer in (*analysers, publisher):
+
+    def stop(self) -> None:
+        for peer in (*self.analysers, self.publisher):
             if peer.is_alive():
                 peer.stop()
-        daemon.stop()
-        broker.stop()
 
-    assert sum(analyser.resent for analyser in analysers) > 0, "no kill ever hit a delivery"
+    def settle(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Stop the load and wait until everything has gone through; the journal's rows and `verify`'s report."""
+        self.stop()
+        acknowledged = sum(len(analyser.acknowledged) for analyser in self.analysers)
+        self.daemon.until(acknowledged + len(self.publisher.acknowledged))
+        end = time.monotonic() + CATCH_UP
+        while (sink := self.sink())["behind"] or sink["resending"]:
+            assert time.monotonic() < end, sink
+            time.sleep(0.2)
+        return self.daemon.export(), self.daemon.verify()
+
+    def sink(self) -> dict[str, Any]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.daemon.http}/api/v1/sinks", timeout=5) as answer:
+            (sink,) = json.load(answer)["items"]
+        return dict(sink)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, own_victoria: Victoria) -> Iterator[Bench]:
+    broker = Broker(tmp_path / "broker")
+    broker.start()
+    port = free_port()
+    daemon = Daemon(tmp_path, CONFIG.format(broker=broker.port, store=own_victoria.url, port=port))
+    analysers = [Analyser(port, f"S{n}", 1_000_000) for n in range(3)]
+    publisher = Publisher(broker.port, "lab/freezer", 1_000_000, pause=0.002)
+    made = Bench(daemon, own_victoria, analysers, publisher)
+    yield made
+    made.stop()
+    daemon.stop()
+    broker.stop()
+
+
+def judge(bench: Bench, rows: list[dict[str, Any]], report: dict[str, Any]) -> None:
+    """Nothing acknowledged is missing, nothing is there twice, nothing has changed, in the journal and the store."""
+    acknowledged = {k: v for analyser in bench.analysers for k, v in analyser.acknowledged.items()}
+    assert len(acknowledged) > 1000, "hardly any load"
     results = Counter(row["specimen"] for row in rows if row["device"] == "analyser")
     assert not acknowledged.keys() - results.keys(), "acknowledged and lost"
     assert {specimen for specimen, times in results.items() if times > 1} == set(), "stored twice"
     values = {row["specimen"]: row["value"] for row in rows if row["device"] == "analyser"}
     assert {k: values[k] for k in acknowledged} == {k: float(v) for k, v in acknowledged.items()}
+    readings = bench.publisher.acknowledged
     seen = Counter(row["attributes"]["n"] for row in rows if row["device"] == "freezer")
     assert not readings - seen.keys(), "acknowledged by the broker and lost"
     assert {n for n, times in seen.items() if times > 1} == set(), "stored twice"
     assert report["exit"] == 0
     assert (report["journal"], report["unaccounted"]) == ("sound", 0)
+    numbers, stored = points(bench.store, "seq"), points(bench.store, "value")
+    assert numbers.keys() == stored.keys()
+    assert len(numbers) == len(set(numbers.values())), "in the store twice"
+    assert {int(numbers[point]): value for point, value in stored.items()} == {row["seq"]: row["value"] for row in rows}
+
+
+def points(store: Victoria, field: str) -> dict[tuple[frozenset[tuple[str, str]], int], float]:
+    """Every point's value of one field, by labels and unix milliseconds."""
+    return {
+        (frozenset({**series["metric"], "__name__": ""}.items()), at): value
+        for series in store.export(f'{{__name__=~".+_{field}"}}')
+        for at, value in zip(series["timestamps"], series["values"], strict=True)
+    }
+
+
+@pytest.mark.slow
+def test_fifty_kills_lose_nothing_double_nothing_and_change_nothing(bench: Bench) -> None:
+    chance = random.Random(20260115)
+    bench.store.start()
+    bench.daemon.start()
+    bench.start()
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.05, 0.6))
+        bench.daemon.kill()
+        bench.daemon.start()
+    rows, report = bench.settle()
+    assert sum(analyser.resent for analyser in bench.analysers) > 0, "no kill ever hit a delivery"
+    judge(bench, rows, report)
+
+
+@pytest.mark.slow
+def test_a_store_killed_again_and_again_has_everything_once_it_is_left_alone(bench: Bench) -> None:
+    chance = random.Random(20260116)
+    bench.store.start()
+    bench.daemon.start()
+    bench.start()
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.05, 0.6))
+        bench.store.kill()
+        time.sleep(chance.uniform(0, 0.2))
+        bench.store.start()
+    rows, report = bench.settle()
+    assert not any(analyser.resent for analyser in bench.analysers), "instruments noticed"
+    judge(bench, rows, report)
+
+
+@pytest.mark.slow
+def test_a_store_that_was_down_for_the_whole_load_misses_nothing(bench: Bench) -> None:
+    bench.daemon.start()
+    bench.start()
+    time.sleep(10)
+    bench.stop()
+    assert bench.sink()["delivered"] == 0
+    bench.store.start()
+    rows, report = bench.settle()
+    assert not any(analyser.resent for analyser in bench.analysers), "instruments noticed"
+    judge(bench, rows, report)
