@@ -24,11 +24,13 @@ from gateway.journal.store import Journal
 from gateway.journal.transaction import Keep, Row
 from tests.system.daemon import Daemon, free_port
 from tests.system.peers import Broker, frames
+from tests.system.stores import Victoria
 
 MESSAGES = 20_000
 ROWS = 100_000
 SECONDS = 3.0
 TURNS = 7
+SETTLED = 1.0  # seconds after which what is imported late has been
 DATA = b'{"temp":-80.1,"rh":44.7,"n":12345,"id":"SN0042","battery":97,"door":false}'
 
 
@@ -159,6 +161,30 @@ def astm(folder: Path) -> list[Line]:
     return lines
 
 
+def store(folder: Path) -> list[Line]:
+    """Whether a store that is away slows what comes in: fifty analysers with none, with one, with one that is down."""
+    rates: dict[str, list[float]] = {"none": [], "up": [], "down": []}
+    for turn in range(TURNS):
+        for case in rates:
+            here = _folder(folder / f"{case}{turn}")
+            victoria = Victoria(_folder(here / "victoria"))
+            sink = f'[[sinks]]\nid = "store"\ntype = "influxdb"\nurl = "{victoria.url}"\n' if case != "none" else ""
+            if case == "up":
+                victoria.start()
+            measured, _ = _astm_ours(here, 50, sink)
+            victoria.stop()
+            rates[case].append(measured["messages"] / measured["seconds"])
+    none, up, down = (statistics.median(found) for found in rates.values())
+    lost, busy = (
+        statistics.median(ours / limit for ours, limit in zip(rates[case], rates["none"], strict=True))
+        for case in ("down", "up")
+    )
+    return [
+        Line("ASTM, store down; limit: no store", down, none, "msg/s", ">= 0.9 of it", lost >= 0.9, lost),
+        Line("  store up; limit: no store", up, none, "msg/s", "", None, busy),
+    ]
+
+
 def _astm_bare(database: Path, instruments: int) -> dict[str, Any]:
     port = free_port()
     bare = python("tests.bench.bare", "astm-durable", str(port), str(database))
@@ -170,10 +196,11 @@ def _astm_bare(database: Path, instruments: int) -> dict[str, Any]:
     return measured
 
 
-def _astm_ours(folder: Path, instruments: int) -> tuple[dict[str, Any], float]:
+def _astm_ours(folder: Path, instruments: int, more: str = "") -> tuple[dict[str, Any], float]:
     port = free_port()
-    daemon = Daemon(folder, ASTM.format(port=port))
+    daemon = Daemon(folder, ASTM.format(port=port) + more)
     daemon.start()
+    time.sleep(SETTLED)
     measured = json.loads(load("astm", str(port), str(instruments), str(SECONDS)))
     assert daemon.process
     memory = psutil.Process(daemon.process.pid).memory_info().rss / 1e6
@@ -342,6 +369,7 @@ def main() -> int:
         "journal": lambda folder: asyncio.run(journal(folder)),
         "mqtt": mqtt,
         "astm": astm,
+        "store": store,
         "page": lambda folder: asyncio.run(page(folder)),
     }
     asked = sys.argv[1:] or list(parts)
