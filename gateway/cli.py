@@ -198,9 +198,10 @@ def simulate(**asked: Any) -> None:
 @json_option
 def tap(config_path: Path, device: str, as_json: bool) -> None:
     """Show a device's live wire traffic: readable beside hex, bad checksums with what was wanted."""
+    from gateway.foreground import run as run_on
     from gateway.traffic import watch
 
-    asyncio.run(watch(_load(config_path).gateway.data_dir, device, click.echo, as_json=as_json))
+    run_on(watch(_load(config_path).gateway.data_dir, device, click.echo, as_json=as_json))
 
 
 @main.command()
@@ -210,12 +211,12 @@ def tap(config_path: Path, device: str, as_json: bool) -> None:
 @click.option("--for", "seconds", type=float, help="Stop after so many seconds (default: at Ctrl-C).")
 def capture(config_path: Path, device: str, output: Path, seconds: float | None) -> None:
     """Record a device's wire traffic, both ways, with its timing."""
+    from gateway.foreground import run as run_on
     from gateway.traffic import record
 
     config = _load(config_path)
     driver = next((d.driver for d in config.devices if d.id == device), "")
-    count = asyncio.run(record(config.gateway.data_dir, device, driver, output, seconds))
-    click.echo(f"{count} pieces of traffic in {output}")
+    run_on(record(config.gateway.data_dir, device, driver, output, seconds, click.echo))
 
 
 @main.command()

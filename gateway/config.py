@@ -166,7 +166,10 @@ def _device(number: int, table: Any, problems: _Problems) -> Device | None:
         return None
     name = table.get("driver")
     if not isinstance(name, str):
-        problems.add(here, f"has no driver. Write driver = one of {', '.join(drivers.names())}.")
+        near = difflib.get_close_matches("driver", table, 1, 0.6)
+        where = (*here, near[0]) if near else here
+        what = "is not a key. Did you mean 'driver'? Known are" if near else "has no driver. Write driver = one of"
+        problems.add(where, f"{what}: {', '.join(drivers.names())}.")
         return None
     try:
         driver = drivers.load(name)

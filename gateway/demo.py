@@ -16,6 +16,7 @@ import click
 
 from gateway.app import serve
 from gateway.config import parse
+from gateway.foreground import run
 from gateway.logs import configure
 from gateway.traffic import options_from
 
@@ -153,7 +154,7 @@ def run_simulation(asked: dict[str, Any], echo: Tell) -> None:
     from simulators.instrument import Plan, simulate
 
     if asked["scenario"]:
-        _run(_bench(scenario.load(asked["scenario"]), asked["ledger"], echo))
+        run(_bench(scenario.load(asked["scenario"]), asked["ledger"], echo))
         return
     plan = Plan(
         driver=asked["driver"],
@@ -174,7 +175,7 @@ def run_simulation(asked: dict[str, Any], echo: Tell) -> None:
         instrument = await simulate(plan, lambda address: echo(f"{plan.driver} at {address}"))
         echo(f"{instrument.sent} sent, {instrument.acknowledged} acknowledged, {instrument.faults.count} faults")
 
-    _run(one())
+    run(one())
 
 
 async def _bench(chosen: Scenario, ledgers: Path | None, echo: Tell) -> None:
@@ -188,14 +189,3 @@ async def _bench(chosen: Scenario, ledgers: Path | None, echo: Tell) -> None:
     if ledgers:
         await asyncio.to_thread(ledgers.mkdir, parents=True, exist_ok=True)
     await Bench(chosen, links, ledgers).run(echo)
-
-
-def _run(work: Any) -> None:
-    async def main() -> None:
-        task = asyncio.ensure_future(work)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-    asyncio.run(main())

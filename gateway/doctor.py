@@ -12,7 +12,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway.config import Config
+from gateway.journal.store import holder
 from gateway.links.options import BrokerOptions, FileOptions, SerialOptions, TcpListenOptions, TcpOptions
+from gateway.secrets import SecretRef
 
 PATIENCE = 3.0  # seconds a peer has to answer
 
@@ -32,6 +34,7 @@ async def examine(config: Config) -> AsyncIterator[Check]:
     yield _data_dir(config.gateway.data_dir)
     yield _disk(config.gateway.data_dir)
     yield _clock()
+    owner = holder(config.gateway.data_dir)
     for device in config.devices:
         link = device.link
         if isinstance(link, SerialOptions):
@@ -41,18 +44,24 @@ async def examine(config: Config) -> AsyncIterator[Check]:
                 f"{device.id}: instrument", link.host, link.port, "Switch it on; check cable and address."
             )
         elif isinstance(link, TcpListenOptions):
-            yield await _listen(device.id, link)
+            yield await _free(f"{device.id}: port", link.host, link.port, owner)
         elif isinstance(link, FileOptions):
             yield _folder(device.id, link)
     for broker in config.brokers:
         yield await _broker(broker)
     for sink in config.sinks:
         if sink.type == "influxdb":
+            if ref := sink.token or sink.password:
+                yield _secret(f"sink {sink.id}: secret", ref)
             url = urlsplit(str(sink.url))
             port = url.port or (443 if url.scheme == "https" else 80)
             remedy = "Start the store or correct sinks.url; until then the journal keeps what it is owed."
             yield await _reach(f"sink {sink.id}", url.hostname or "", port, remedy)
-    yield await _reach_free("page", config.http.listen)
+    for notifier in config.notifiers:
+        for place, ref in enumerate(notifier.urls, 1):
+            yield _secret(f"notifier {notifier.id}: address {place}", ref)
+    host, _, number = config.http.listen.rpartition(":")
+    yield await _free("page", host.strip("[]"), int(number), owner)
 
 
 def _data_dir(path: Path) -> Check:
@@ -117,27 +126,37 @@ async def _reach(name: str, host: str, port: int, remedy: str) -> Check:
     return Check(name, True, f"{host}:{port} answers")
 
 
-async def _listen(device: str, link: TcpListenOptions) -> Check:
-    return await _free(f"{device}: port", link.host, link.port)
+def _secret(name: str, ref: SecretRef) -> Check:
+    try:
+        ref.resolve()
+    except ValueError as error:
+        return Check(name, False, str(error), "Set it where the gateway is started.")
+    return Check(name, True, "can be read")
 
 
-async def _reach_free(name: str, listen: str) -> Check:
-    host, _, port = listen.rpartition(":")
-    return await _free(name, host.strip("[]"), int(port))
-
-
-async def _free(name: str, host: str, port: int) -> Check:
+async def _free(name: str, host: str, port: int, owner: str | None) -> Check:
     """Free, or ours already: a daemon that runs holds its own ports."""
     try:
         server = await asyncio.start_server(lambda _r, w: w.close(), host, port)
     except OSError as error:
-        return Check(
-            name, False, f"{host}:{port}: {error.strerror}", "Fine if this assaygate is running; else free it."
-        )
+        if owner:
+            return Check(name, True, f"{host}:{port} is taken, as it should be: the running assaygate is {owner}")
+        return Check(name, False, f"{host}:{port}: {os.strerror(error.errno or 0)}", "Stop what uses it, or change it.")
     server.close()
     return Check(name, True, f"{host}:{port} is free")
 
 
 async def _broker(broker: BrokerOptions) -> Check:
-    remedy = "Start the broker or correct brokers.host and port."
-    return await _reach(f"broker {broker.id}", broker.host, broker.port or 1883, remedy)
+    """Log in as the gateway would, under a name of our own."""
+    import aiomqtt
+
+    from gateway.sinks.mqtt import client_of
+
+    name, where = f"broker {broker.id}", f"{broker.host}:{broker.number}"
+    try:
+        async with asyncio.timeout(PATIENCE), await client_of(broker, f"assaygate-doctor-{os.getpid()}", PATIENCE):
+            pass
+    except (aiomqtt.MqttError, OSError, ValueError, TimeoutError) as error:
+        remedy = "Start the broker, or correct host, port, tls, username or password of brokers."
+        return Check(name, False, f"{where}: {error or 'no answer'}", remedy)
+    return Check(name, True, f"{where} lets us in")

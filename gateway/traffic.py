@@ -46,8 +46,8 @@ async def watch(data_dir: Path, device: str, echo: Echo, *, as_json: bool) -> No
             echo(f"    !! {judgement}")
 
 
-async def record(data_dir: Path, device: str, driver: str, output: Path, seconds: float | None) -> int:
-    """Write a device's traffic to a recording, for so long or until interrupted; how many pieces."""
+async def record(data_dir: Path, device: str, driver: str, output: Path, seconds: float | None, echo: Echo) -> None:
+    """Write a device's traffic to a recording, for so long or until interrupted; at the end say how many pieces."""
     count, started = 0, None
     with output.open("w", encoding="utf-8") as file:
         file.write(recording.write((), driver, f"device {device}"))
@@ -63,9 +63,10 @@ async def record(data_dir: Path, device: str, driver: str, output: Path, seconds
                     file.write(recording.line(recording.Piece(piece["at"] - started, incoming, data, channel)))
                     file.flush()
                     count += 1
-        except (TimeoutError, asyncio.CancelledError, KeyboardInterrupt):
+        except TimeoutError:
             pass
-    return count
+        finally:
+            echo(f"{count} pieces of traffic in {output}")
 
 
 def decode_recording(path: Path, driver_name: str, words: Sequence[str]) -> Iterator[str]:

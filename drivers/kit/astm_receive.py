@@ -330,19 +330,21 @@ class Inbound:
             if now - self._replied > ECHO:
                 self._owed = now + GUARD
         else:
-            self._restart = True
+            # So soon after a frame it is more likely a ruined line end: the peer waits for the answer to its next.
+            self._restart = now - self._replied > GUARD
             self._owed = now + GUARD
         out.append(Send(b"", ENQ))
 
     def _answer(self, now: float, out: list[Event]) -> None:
         """The peer did not go on without a doubtful answer: it is owed, unless a frame is on its way.
 
-        For a repeated frame that is a NAK: whichever frame the peer waits for, it sends that one again.
+        For a repeated frame that is a NAK, and for an ENQ at a frame's heels: whichever frame the peer waits for, it
+        sends that one again, and whoever really bids, bids again.
         """
         self._owed = None
         if self._buffer:
             return
-        again = self._last is not None and not self._restart
+        again = (self._last is not None or self._refused) and not self._restart
         if self._restart:
             self._abandon(out)
             self._begin()

@@ -32,6 +32,7 @@ from gateway.journal.transaction import Cursor, Keep, RawMessage, Transaction, f
 T = TypeVar("T")
 log = structlog.get_logger()
 
+LOCK = "lock"
 GROUP = 2000  # most operations one commit may share
 PRESSED = 8 << 20  # bytes waiting for a commit above which instruments are held back
 # SQLite's primary result codes that speak of the disk and not of the statement.
@@ -52,6 +53,19 @@ RESERVE = 16 << 20  # bytes set aside so that a full disk can still record its o
 
 class JournalError(Exception):
     """The journal cannot be opened; the message says what to do."""
+
+
+def holder(data_dir: Path) -> str | None:
+    """The process (its number as text) that has the journal of this folder open; None where nobody has."""
+    try:
+        with (data_dir / LOCK).open("r") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return lock.read().strip() or "unknown"
+    except OSError:
+        pass
+    return None
 
 
 class Bell:
@@ -188,12 +202,11 @@ class Journal:
 
     def _prepare(self) -> None:
         self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = (self._dir / "lock").open("a+")
+        self._lock = (self._dir / LOCK).open("a+")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            self._lock.seek(0)
-            pid = self._lock.read().strip() or "unknown"
+            pid = holder(self._dir)
             raise JournalError(
                 f"{self._dir} is in use by another assaygate (process {pid}). Stop it, or give this one its own "
                 "gateway.data_dir."

@@ -118,9 +118,7 @@ class InfluxSink:
                 await self._look(store)
 
     async def _wait(self, error: _LaterError) -> None:
-        if self._place.error != str(error):
-            log.warning("sink waits", sink=self.id, reason=str(error))
-        self._place.connected, self._place.error = False, str(error)
+        self._place.waits(error)
         await asyncio.sleep(self._backoff.next(error.pause))
 
     # ---- has the store been restarted?
@@ -165,7 +163,7 @@ class InfluxSink:
             log.warning("point refused", sink=self.id, seq=seq, reason=reason)
         await self._place.delivered(batch, refused)
         self._acknowledged = time.monotonic()
-        self._place.connected, self._place.error = True, ""
+        self._place.works()
         self._backoff.succeeded()
 
     async def _make(self, batch: Batch) -> tuple[list[Line], dict[int, str]]:

@@ -9,7 +9,6 @@ from typing import Final
 
 import aiomqtt
 import orjson
-import structlog
 from aiomqtt import ProtocolVersion
 
 from gateway.backoff import Backoff
@@ -19,8 +18,6 @@ from gateway.sinks.messages import message
 from gateway.sinks.options import MqttOptions
 from gateway.sinks.place import Batch, Place, Row
 from gateway.sinks.state import SinkState
-
-log = structlog.get_logger()
 
 UNDER_WAY: Final = 100  # messages sent and not yet acknowledged
 LEAVE: Final = 1.0  # seconds for the farewell
@@ -63,11 +60,14 @@ class MqttSink:
                 async with await self._client() as client:
                     await self._converse(client)
             except* (aiomqtt.MqttError, OSError, ValueError) as errors:
-                self._failed(errors)
+                error: BaseException = errors
+                while isinstance(error, BaseExceptionGroup):
+                    error = error.exceptions[0]
+                self._place.waits(error)
             await asyncio.sleep(self._backoff.next())
 
     async def _converse(self, client: aiomqtt.Client) -> None:
-        self._place.connected, self._place.error = True, ""
+        self._place.works()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._listen(client), name=f"sink:{self.id}:listen")
@@ -76,32 +76,10 @@ class MqttSink:
             client.timeout = LEAVE  # aiomqtt waits so long for its own farewell
 
     async def _client(self) -> aiomqtt.Client:
-        """Errors: OSError, ValueError (a secret or a certificate that cannot be read)."""
-        broker = self._broker
-        password = await asyncio.to_thread(broker.password.resolve) if broker.password else None
-        tls = await asyncio.to_thread(_context, broker.tls) if broker.tls else None
-        client = aiomqtt.Client(
-            broker.host,
-            broker.number,
-            username=broker.username,
-            password=password,
-            tls_context=tls,
-            protocol=ProtocolVersion.V5 if broker.protocol == "5" else ProtocolVersion.V311,
-            keepalive=broker.keepalive,
-            identifier=f"assaygate-{self._site}-sink-{self.id}",  # not the one we subscribe with
-            timeout=self._options.timeout,
-            max_inflight_messages=UNDER_WAY,
-        )
+        # Not the name we subscribe with: the broker allows one connection a name.
+        client = await client_of(self._broker, f"assaygate-{self._site}-sink-{self.id}", self._options.timeout)
         client.pending_calls_threshold = self._options.batch  # above it aiomqtt warns
         return client
-
-    def _failed(self, errors: BaseExceptionGroup[BaseException]) -> None:
-        error: BaseException = errors
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        if self._place.error != str(error):
-            log.warning("sink waits", sink=self.id, reason=str(error))
-        self._place.connected, self._place.error = False, str(error)
 
     async def _listen(self, client: aiomqtt.Client) -> None:
         """Nothing is subscribed; this ends with an error as soon as the connection is lost."""
@@ -131,6 +109,25 @@ class MqttSink:
         said = orjson.loads(row.body)
         places = {"site": self._site, **{name: str(said[name]) for name in ("device", "kind", "quantity")}}
         return self._options.topic.format(**{name: _level(value) for name, value in places.items()})
+
+
+async def client_of(broker: BrokerOptions, identifier: str, patience: float) -> aiomqtt.Client:
+    """A client that has not connected yet. Errors: OSError, ValueError (a secret or a certificate that cannot be
+    read)."""
+    password = await asyncio.to_thread(broker.password.resolve) if broker.password else None
+    tls = await asyncio.to_thread(_context, broker.tls) if broker.tls else None
+    return aiomqtt.Client(
+        broker.host,
+        broker.number,
+        username=broker.username,
+        password=password,
+        tls_context=tls,
+        protocol=ProtocolVersion.V5 if broker.protocol == "5" else ProtocolVersion.V311,
+        keepalive=broker.keepalive,
+        identifier=identifier,
+        timeout=patience,
+        max_inflight_messages=UNDER_WAY,
+    )
 
 
 def _context(options: TlsOptions) -> ssl.SSLContext:

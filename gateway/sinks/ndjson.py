@@ -52,9 +52,7 @@ class NdjsonSink:
                 written = await self._resume()
                 await self._append(written)
             except OSError as error:
-                if self._place.error != str(error):
-                    log.warning("sink waits", sink=self.id, reason=str(error))
-                self._place.connected, self._place.error = False, str(error)
+                self._place.waits(error)
                 await asyncio.sleep(self._backoff.next())
 
     async def _append(self, written: int) -> None:
@@ -63,7 +61,7 @@ class NdjsonSink:
             batch = await self._place.next(self._options.batch, self._options.linger)
             await asyncio.to_thread(self._write, batch, written)
             await self._place.delivered(batch, {})
-            self._place.connected, self._place.error = True, ""
+            self._place.works()
             self._backoff.succeeded()
 
     def _write(self, batch: Batch, written: int) -> None:

@@ -14,12 +14,15 @@ from fnmatch import translate
 from typing import Final
 
 import orjson
+import structlog
 
 from gateway.journal.schema import SINK
 from gateway.journal.store import Journal
 from gateway.journal.transaction import Transaction
 from gateway.sinks.options import Select
 from gateway.sinks.state import SinkState
+
+log = structlog.get_logger()
 
 MANY: Final = 1000  # observations of one quantity in one millisecond above which their number is not looked up
 
@@ -152,6 +155,16 @@ class Place:
             resending=max(0, self._cursor - self._position),
             last_error=self.error,
         )
+
+    def works(self) -> None:
+        """The store takes what it is given."""
+        self.connected, self.error = True, ""
+
+    def waits(self, why: object) -> None:
+        """The store does not, for now; said once."""
+        if self.error != str(why):
+            log.warning("sink waits", sink=self.id, reason=str(why))
+        self.connected, self.error = False, str(why)
 
     def _await_delivery(self) -> None:
         if self._oldest is None:

@@ -156,6 +156,17 @@ def test_an_enquiry_in_mid_message_ends_it_unsound_and_begins_anew() -> None:
     assert texts(feed(exchange, session()[1:], now=21.0)) == [MESSAGE]
 
 
+def test_an_enquiry_at_a_frames_heels_acknowledges_nothing() -> None:
+    """A line end ruined into ENQ, and the next frame lost: an ACK would be taken for that frame's."""
+    exchange = Transfer()
+    feed(exchange, ENQ + frame(1, b"H|\\^&\r"))
+    assert replies(feed(exchange, frame(2, b"P|1\r")[:-1] + ENQ, now=1.0)) == ACK
+    assert list(exchange.tick(2.0)) == [Send(NAK)]
+    assert replies(feed(exchange, frame(3, b"L|1|N\r"), now=2.1)) == ACK
+    feed(exchange, ENQ, now=20.0)
+    assert list(exchange.tick(21.0)) == [Send(ACK)], "who really begins anew asks again"
+
+
 def test_silence_in_mid_message_ends_it_unsound() -> None:
     exchange = Transfer()
     feed(exchange, ENQ + frame(1, b"H|\\^&\r"))

@@ -22,7 +22,7 @@ ENQ, ACK, EOT = b"\x05", b"\x06", b"\x04"
 START = datetime(2026, 1, 15)  # of an analyser's clock, which goes on by a second a result
 
 
-def frames(specimen: str, value: str, done: str = "20260115092830") -> list[bytes]:
+def frames(specimen: str, value: str, done: str = "20260115092830", encoding: str = "utf-8") -> list[bytes]:
     """One result message; `done` is when the analysis was complete."""
     records = [
         "H|\\^&|||Peer^1|||||||P|LIS2-A2|20260115093000",
@@ -33,7 +33,7 @@ def frames(specimen: str, value: str, done: str = "20260115092830") -> list[byte
     ]
     built = []
     for number, record in enumerate(records, 1):
-        body = f"{number % 8}{record}\r\x03".encode()
+        body = f"{number % 8}{record}\r\x03".encode(encoding)
         built.append(b"\x02" + body + f"{sum(body) % 256:02X}\r\n".encode())
     return built
 
@@ -84,13 +84,13 @@ class Analyser(threading.Thread):
 class Broker:
     """A real mosquitto with persistence on."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, more: str = "allow_anonymous true\n") -> None:
         needed("mosquitto", "mosquitto")
         self.port = free_port()
         folder.mkdir(exist_ok=True)
         self._config = folder / "mosquitto.conf"
         self._config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\n"
+            f"listener {self.port} 127.0.0.1\n{more}persistence true\n"
             f"persistence_location {folder}/\nmax_queued_messages 0\nmax_inflight_messages 1000\n"
         )
         self._process: subprocess.Popen[bytes] | None = None
