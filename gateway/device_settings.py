@@ -77,7 +77,7 @@ class DeviceSettings(_Strict):
     decimal: Literal[".", ","] = "."
     thousands: Literal[",", ".", " ", "'"] | None = None
     time_format: Literal["ymd", "dmy", "mdy"] | None = Field(None, description="order in times such as 03/04/2026")
-    clock_limit: Duration = Field(120.0, description="how far the instrument's clock may be ahead")
+    clock_limit: Duration = Field(120.0, description="how far the instrument's clock may be off")
     tests: Mapping[str, TestMap] = Field(default_factory=dict, description="by the instrument's name of the test")
     units: Mapping[str, str] = Field(default_factory=dict, description="the instrument's units in UCUM")
     words: Mapping[str, Interpretation] = Field(default_factory=dict, description="calls only this instrument uses")

@@ -49,6 +49,9 @@ class GatewayMetrics(Collector):
         up = GaugeMetricFamily("assaygate_device_up", "1 while the link is connected or listening", labels=("device",))
         said = CounterMetricFamily("assaygate_device_messages", "Whole messages since start", labels=("device",))
         refused = CounterMetricFamily("assaygate_device_refused", "Refused on the wire since start", labels=("device",))
+        clock = GaugeMetricFamily(
+            "assaygate_device_clock_offset_seconds", "How far the instrument's clock is ahead", labels=("device",)
+        )
         last = GaugeMetricFamily(
             "assaygate_device_last_received_seconds", "Unix time of the last byte", labels=("device",)
         )
@@ -59,7 +62,9 @@ class GatewayMetrics(Collector):
             refused.add_metric(name, device["refused"])
             if device["last_received"] is not None:
                 last.add_metric(name, device["last_received"])
-        yield from (up, said, refused, last)
+            if device["clock_offset"] is not None:
+                clock.add_metric(name, device["clock_offset"])
+        yield from (up, said, refused, clock, last)
 
     def _sinks(self) -> Iterator[Metric]:
         behind = GaugeMetricFamily("assaygate_sink_behind", "Observations not delivered yet", labels=("sink",))

@@ -12,7 +12,8 @@ from drivers.kit.values import TimeOrder, device_time
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)  # a clock that says less has never been set
-DAY: Final = timedelta(days=1)
+DAY: Final = 86_400.0  # seconds
+MOST_WAIT: Final = timedelta(days=30)  # between a measurement and its message, believed of a clock that is wrong
 MOST_AGE: Final = 10 * 366 * 86_400.0  # seconds
 MICROSECOND: Final = timedelta(microseconds=1)
 CHANGED = "local time happens twice or never: the clocks changed"
@@ -31,15 +32,15 @@ class Clock:
 class Moment:
     """The best knowledge of when, in UTC.
 
-    `doubt` makes the observation uncertain; `note` is only said. `ahead` are the seconds the instrument's clock
-    was found to be ahead, where that is why it was not believed.
+    `doubt` makes the observation uncertain; `note` is only said. `offset` are the seconds the instrument's clock
+    was found to be ahead (behind where negative), where that is more than it may be.
     """
 
     at: datetime
     doubt: str = ""
     note: str = ""
     day_only: bool = False
-    ahead: int | None = None
+    offset: int | None = None
 
 
 def instant(nanoseconds: int) -> datetime:
@@ -61,8 +62,18 @@ def rfc3339(moment: datetime) -> str:
     return text + "Z"
 
 
+def offset(draft: Draft, received: datetime, clock: Clock) -> float | None:
+    """Seconds the instrument's clock was ahead when it sent this, by what it said of the present; None where it
+    said nothing of use. A message that waited on its way makes the clock look behind by so much."""
+    now = _read(draft.now, clock) if draft.now else None
+    if now is None or now.day_only or received < EARLIEST:
+        return None
+    return (now.at - received).total_seconds()
+
+
 def best(draft: Draft, received: datetime, clock: Clock) -> Moment:
-    """When it was measured: by the instrument's clock where that can be, else when it was received.
+    """When it was measured: by the instrument's clock where that can be, else by how long before it was sent, else
+    when it was received.
 
     A time before 2015, more than a day ahead, or ahead by more than the device's `clock_limit` is not believed. One
     with only a date is not midnight: the date stands in `device_time`.
@@ -74,17 +85,29 @@ def best(draft: Draft, received: datetime, clock: Clock) -> Moment:
     said = _read(draft.device_time, clock)
     if said is None:
         return Moment(received, doubt=f"time not understood: {draft.device_time[:40]}")
-    ahead = said.at - received
+    off = offset(draft, received, clock)
+    ahead = max((said.at - received).total_seconds(), float("-inf") if off is None else off)
     if said.at < EARLIEST or (ahead > DAY and received >= EARLIEST):
-        return Moment(received, f"device clock impossible: {draft.device_time[:40]}", day_only=said.day_only)
+        at = _by_age(said, off, received)
+        return Moment(at, f"device clock impossible: {draft.device_time[:40]}", day_only=said.day_only)
     if said.day_only:
         return Moment(received, day_only=True)
     if received < EARLIEST:
         return Moment(said.at, "the gateway's clock was not set", said.note)
-    if ahead.total_seconds() > clock.limit:
-        seconds = round(ahead.total_seconds())
-        return Moment(received, f"device clock ahead by {seconds} s", ahead=seconds)
+    if ahead > clock.limit:
+        return Moment(_by_age(said, off, received), f"device clock ahead by {round(ahead)} s", offset=round(ahead))
+    if off is not None and off < -clock.limit:
+        note = f"device clock behind by {round(-off)} s, or the message waited so long"
+        return Moment(said.at, note="; ".join(filter(None, (said.note, note))), offset=round(off))
     return said
+
+
+def _by_age(said: Moment, off: float | None, received: datetime) -> datetime:
+    """How long before it was sent, by a clock that is wrong but runs; else when it was received."""
+    if off is None or said.day_only:
+        return received
+    at = said.at - timedelta(seconds=off)
+    return at if timedelta() <= received - at <= MOST_WAIT else received
 
 
 @lru_cache(maxsize=512)

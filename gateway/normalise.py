@@ -9,6 +9,7 @@ import hashlib
 import math
 import re
 import unicodedata
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,13 +25,14 @@ from drivers.kit.words import interpret
 from gateway.device_settings import NO_MAP, DeviceSettings, TestMap, loinc_check_digit
 from gateway.identity import Uids
 from gateway.journal.transaction import RawMessage, Row
-from gateway.moment import Clock, best, instant, microseconds, rfc3339
+from gateway.moment import Clock, best, instant, microseconds, offset, rfc3339
 from gateway.observation import MOST_TEXT, Observation, bounded
 from gateway.units import Convert, UnitError, converter, folded, from_text, parse
 
 __all__ = ["DeviceSettings", "Normaliser", "TestMap", "loinc_check_digit", "slug"]
 
 DIGITS = re.compile(r"[+-]?\d[\d.,' ]*")
+OFFSETS: Final = 20  # messages by which an instrument's clock is judged
 MEANINGS: Final = frozenset(Interpretation)
 
 
@@ -83,6 +85,7 @@ class Normaliser:
         self._declared = {quantity.name: quantity for quantity in quantities}
         self._identity = identity
         self._clock = Clock(ZoneInfo(settings.timezone), settings.time_format, settings.clock_limit)
+        self._offsets: deque[float] = deque(maxlen=OFFSETS)
         self._tests = {_trimmed(name): test for name, test in settings.tests.items()}
         self._words = {word.casefold().strip(): meaning for word, meaning in settings.words.items()}
 
@@ -300,15 +303,26 @@ class Normaliser:
     def _time(self, draft: Draft, received: datetime, work: _Work) -> datetime:
         """The best knowledge of when it was measured; doubts are said."""
         moment = best(draft, received, self._clock)
+        self._note_offset(draft, received)
         if moment.day_only:
             work.extra["time_precision"] = "day"
-        if moment.ahead is not None:
-            work.extra["clock_offset_s"] = moment.ahead
+        if moment.offset is not None:
+            work.extra["clock_offset_s"] = moment.offset
         if moment.note:
             work.reasons.append(moment.note)
         if moment.doubt:
             work.doubt(moment.doubt)
         return moment.at
+
+    def _note_offset(self, draft: Draft, received: datetime) -> None:
+        measured = offset(draft, received, self._clock)
+        if measured is not None:
+            self._offsets.append(measured)
+
+    @property
+    def clock_offset(self) -> float | None:
+        """Seconds the instrument's clock is ahead, by its last messages: of those that waited least on their way."""
+        return max(self._offsets, default=None)
 
 
 def _code(draft: Draft, test: TestMap, declared: Quantity | None) -> str | None:

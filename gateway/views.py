@@ -36,6 +36,7 @@ class AppViews:
         for device in self._app.config.devices:
             session = self._app.sessions.get(device.id)
             traffic = session.traffic if session else None
+            reading = self._app.readings.get(device.id)
             found.append(
                 {
                     "id": device.id,
@@ -49,6 +50,7 @@ class AppViews:
                     "peers": session.peers if session else [],
                     "messages": traffic.messages if traffic else 0,
                     "refused": traffic.refused if traffic else 0,
+                    "clock_offset": reading.normaliser.clock_offset if reading else None,
                     "last_received": traffic.last_received if traffic else None,
                     "limits": self._limits(device.id),
                 }

@@ -98,6 +98,7 @@ def _draft(record: Record, options: AstmOptions) -> Draft:
         lot_expiry=lot_expiry,
         run=run,
         device_time=when,
+        now=reader.peek("H14") or None,
         identity=identity,
         extent=record.end,
         quality=quality,

@@ -115,6 +115,7 @@ def _draft(record: Record, main: Record, options: GeneXpertOptions) -> Draft:
         lot_expiry=expiry,
         run=run,
         device_time=when,
+        now=reader.peek("H14") or None,
         identity=identity,
         extent=record.end,
         quality=quality,

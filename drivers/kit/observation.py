@@ -76,6 +76,7 @@ class Draft:
     lot_expiry: str | None = None
     run: str | None = None
     device_time: str | None = None  # exactly what the instrument's clock said
+    now: str | None = None  # what its clock said when it sent this, where the protocol has a place for that (ASTM H14)
     age: float | None = None  # seconds before it was received, where the instrument says that instead of a time
     identity: tuple[str, ...] | None = None
     """What makes this result itself whichever message carries it: its specimen, test, own time and value,

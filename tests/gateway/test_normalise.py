@@ -182,6 +182,38 @@ def test_a_date_is_a_day_and_an_age_is_counted_back() -> None:
     assert made(said("1", age=30.5))["time"] == "2026-01-15T08:47:59.75Z"
 
 
+@pytest.mark.parametrize(
+    ("now", "measured", "time", "offset", "quality"),
+    [
+        # Received at 08:48:30.25; the instrument's clock says so too: believed.
+        ("20260115084830", "20260115084500", "2026-01-15T08:45:00Z", None, "good"),
+        # An hour ahead (a summer time never set back): measured three and a half minutes before it was sent.
+        ("20260115094830", "20260115094500", "2026-01-15T08:45:00.25Z", 3600, "uncertain"),
+        # An hour behind, or an hour on its way: nobody can tell from one message.
+        ("20260115074830", "20260115074500", "2026-01-15T07:45:00Z", -3600, "good"),
+        # Never set: its own course still tells how long ago it was.
+        ("19700101001000", "19700101000500", "2026-01-15T08:43:30.25Z", None, "uncertain"),
+        # A result later than the message it came in.
+        ("20260115084830", "20260115104830", "2026-01-15T08:48:30.25Z", 7200, "uncertain"),
+    ],
+)
+def test_the_clock_is_measured_by_what_it_says_of_the_present(
+    now: str, measured: str, time: str, offset: int | None, quality: str
+) -> None:
+    observation = made(said("1", device_time=measured, now=now))
+    assert (observation["time"], observation["quality"]) == (time, quality)
+    assert observation["attributes"].get("clock_offset_s") == offset
+    assert observation["device_time"] == measured
+
+
+def test_a_clock_is_judged_by_the_messages_that_waited_least() -> None:
+    normaliser = Normaliser("a", DeviceSettings(), (), Identity.CONTENT)
+    assert normaliser.clock_offset is None
+    for now in ("20260115080000", "20260115084900", "20260115084500"):  # two of them lay in a queue
+        normaliser.rows(MESSAGE, [said("1", now=now)])
+    assert normaliser.clock_offset == 29.75
+
+
 def test_a_gateway_whose_clock_is_not_set_believes_the_instrument() -> None:
     (row,) = rows(said("1", device_time="20260115092830"), message=replace(MESSAGE, received=5_000_000_000))
     observation = orjson.loads(row.body)

@@ -5,7 +5,7 @@ import { ask } from "./live.js";
 import { attempt } from "./people.js";
 import { Plot } from "./plot.js";
 import { ranked } from "./tiles.js";
-import { invalid, quantity, token, unit, when } from "./words.js";
+import { duration, invalid, quantity, token, unit, when } from "./words.js";
 
 /** @typedef {import("./state.js").State} State */
 
@@ -70,6 +70,8 @@ export class DeviceView {
     say(byId("device-title"), device.label);
     const detail = device.detail ? `: ${device.detail}` : "";
     say(byId("device-link"), `${device.driver} on ${device.address}, ${device.state}${detail}. ${device.messages} messages, ${device.refused} refused. Last heard ${when(device.last_received)}.`);
+    const off = Math.round(device.clock_offset ?? 0);
+    say(byId("device-clock"), Math.abs(off) < 30 ? "" : `Its clock is ${duration(Math.abs(off))} ${off > 0 ? "ahead" : "behind"}.`);
     const values = this.#values();
     const list = byId("device-values");
     const key = JSON.stringify([this.id, this.quantity, values.map((seen) => seen.uid)]);
