@@ -3,6 +3,7 @@ publisher on a real broker. What they count as acknowledged is what the other si
 
 from __future__ import annotations
 
+import getpass
 import shutil
 import socket
 import subprocess
@@ -90,7 +91,8 @@ class Broker:
         folder.mkdir(exist_ok=True)
         self._config = folder / "mosquitto.conf"
         self._config.write_text(
-            f"listener {self.port} 127.0.0.1\n{more}persistence true\n"
+            # As root it would become a user who may not write here, and persist nothing.
+            f"user {getpass.getuser()}\nlistener {self.port} 127.0.0.1\n{more}persistence true\n"
             f"persistence_location {folder}/\nmax_queued_messages 0\nmax_inflight_messages 1000\n"
         )
         self._process: subprocess.Popen[bytes] | None = None
