@@ -111,8 +111,11 @@ def _cell(value: Any) -> Any:
 
 def write_parquet(rows: Iterator[tuple[int, bytes]], out: BinaryIO) -> int:
     """Apache Parquet; needs the `parquet` extra. The value stands in `value` as text and in `number`."""
-    import pyarrow as pa
-    from pyarrow import parquet
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError:
+        raise ValueError("parquet needs another package: pip install 'assaygate[parquet]'") from None
 
     kinds = {"seq": pa.int64(), "raw": pa.int64()}
     schema = pa.schema([(column, kinds.get(column, pa.string())) for column in COLUMNS] + [("number", pa.float64())])

@@ -17,6 +17,7 @@ import time
 
 import aiomqtt
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 TOPIC = "bench/#"
 ACK = b"\x06"
@@ -36,7 +37,7 @@ def mqtt_durable(port: int, path: str, count: int) -> None:
     db = open_db(path)
     arrived: queue.SimpleQueue[mqtt.MQTTMessage] = queue.SimpleQueue()
     client = mqtt.Client(
-        mqtt.CallbackAPIVersion.VERSION2, "bare", clean_session=False, manual_ack=True, protocol=mqtt.MQTTv311
+        CallbackAPIVersion.VERSION2, "bare", clean_session=False, manual_ack=True, protocol=mqtt.MQTTv311
     )
     client.on_message = lambda _c, _u, message: arrived.put(message)
     client.on_connect = lambda c, *_: c.subscribe(TOPIC, 1)

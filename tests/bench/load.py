@@ -12,6 +12,7 @@ import sys
 import time
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
 
 ACK = b"\x06"
 
@@ -66,7 +67,7 @@ async def astm(port: int, instruments: int, seconds: float) -> None:
 
 
 def publish(port: int, count: int) -> None:
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "bench-load", protocol=mqtt.MQTTv311)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, "bench-load", protocol=mqtt.MQTTv311)
     client.max_inflight_messages_set(1000)
     client.max_queued_messages_set(0)
     client.connect("127.0.0.1", port)

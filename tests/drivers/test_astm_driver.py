@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from drivers import load
+from drivers.astm.options import AstmOptions
 from drivers.kit.declare import Message
 from drivers.kit.exchange import DecodeError, Reason, Received, Rejected, Send
 from drivers.kit.frames import ACK, ENQ, EOT, frame
@@ -156,7 +157,7 @@ def test_a_control_may_be_declared() -> None:
 @pytest.mark.parametrize("bad", [{"field": "O3"}, {"field": "Z3", "equals": "Q"}, {"field": "O3", "pattern": "("}])
 def test_a_control_mark_must_make_sense(bad: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
-        ASTM.options(qc=[bad])
+        AstmOptions(qc=[bad])
 
 
 # -- a message
@@ -227,13 +228,13 @@ def test_a_guessed_character_set_makes_a_result_uncertain() -> None:
     raw = "H|\\^&\rO|1|S1\rR|1|^^^CRP|1|µg/L\rL|1|N\r".encode("latin-1")
     (draft,) = ASTM.decode(Message(raw), ASTM.options())
     assert (draft.unit, draft.quality) == ("µg/L", Quality.UNCERTAIN)
-    (draft,) = ASTM.decode(Message(raw), ASTM.options(encoding="latin-1"))
+    (draft,) = ASTM.decode(Message(raw), AstmOptions(encoding="latin-1"))
     assert (draft.unit, draft.quality) == ("µg/L", Quality.GOOD)
 
 
 def test_an_unknown_character_set_is_a_configuration_error() -> None:
     with pytest.raises(ValidationError, match="no character set"):
-        ASTM.options(encoding="latin-99")
+        AstmOptions(encoding="latin-99")
 
 
 @settings(deadline=None)
@@ -266,7 +267,7 @@ def test_every_variant_presets_options_that_exist() -> None:
 
 def sample(name: str, **options: Any) -> list[Draft]:
     wire = (SAMPLES / name).read_bytes()
-    chosen = ASTM.options(framing="lis01" if name.endswith(".bin") else "none", **options)
+    chosen = AstmOptions(framing="lis01" if name.endswith(".bin") else "none", **options)
     exchange = ASTM.host(chosen)
     events = [*exchange.receive(wire, 0.0), *exchange.close()]
     assert b"".join(event.raw for event in events) == wire
@@ -387,7 +388,7 @@ def test_queries_are_answered_unless_told_otherwise() -> None:
     wire = b"".join(_session(b"H|\\^&\rQ|1|^S1||ALL\rL|1|N\r"))
     answering = list(ASTM.host(ASTM.options()).receive(wire, 0.0))
     assert answering[-1] == Send(ENQ)
-    silent = list(ASTM.host(ASTM.options(host_query="ignore")).receive(wire, 0.0))
+    silent = list(ASTM.host(AstmOptions(host_query="ignore")).receive(wire, 0.0))
     assert silent[-1] != Send(ENQ)
 
 
@@ -417,7 +418,7 @@ DRAWN = {
 @pytest.mark.parametrize("variant", [None, *(variant.name for variant in ASTM.variants)])
 def test_what_the_simulated_analyser_means_is_what_is_read(variant: str | None) -> None:
     presets = next((each.options for each in ASTM.variants if each.name == variant), {})
-    options = ASTM.options(**presets)
+    options = AstmOptions(**presets)
     message = ASTM.encode(DRAWN, options)
     crp, hbsag, flu = ASTM.decode(Message(message), options)
     assert (crp.test, crp.value, crp.flags) == ("^^^CRP", "12.4", ("H", "A"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from drivers import load
+from drivers.genexpert.options import GeneXpertOptions
 from drivers.kit.declare import Message
 from drivers.kit.exchange import Received, Rejected
 from drivers.kit.observation import Draft, Kind, Quality
@@ -112,7 +113,7 @@ def test_recordings(name: str, values: list[str]) -> None:
     ("language", "number", "word"), [("en", "60.96", "NOT DETECTED"), ("fr", "60,96", "NON DÉTECTÉ")]
 )
 def test_what_the_simulated_instrument_means_is_what_is_read(language: str, number: str, word: str) -> None:
-    options = GENEXPERT.options(language=language)
+    options = GeneXpertOptions(language=language)
     message = GENEXPERT.encode(
         {
             "time": datetime(2026, 1, 15, 9, 28, 30, tzinfo=UTC),

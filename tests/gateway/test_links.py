@@ -164,7 +164,7 @@ async def test_a_file_is_read_when_it_has_stopped_changing_and_once(tmp_path: Pa
     async def seen(key: str) -> bool:
         return key in taken
 
-    options = FileOptions(type="file", path=tmp_path, pattern="*.csv", settle="100ms")  # type: ignore[arg-type]
+    options = FileOptions(type="file", path=tmp_path, pattern="*.csv", settle="100ms")
     (tmp_path / ".half.csv").write_text("no")
     (tmp_path / "run.csv").write_text("a,b\n")
     async with running(FileLink(options, seen).run(ear)):
@@ -186,7 +186,7 @@ async def test_what_was_not_acknowledged_comes_again_after_a_reconnect_and_in_or
 ) -> None:
     broker = Broker(tmp_path)
     await asyncio.to_thread(broker.start)
-    options = BrokerOptions(id="b", host="127.0.0.1", port=broker.port, protocol=protocol)  # type: ignore[arg-type]
+    options = BrokerOptions(id="b", host="127.0.0.1", port=broker.port, protocol=protocol)
     topics = MqttLinkOptions(type="mqtt", broker="b", topic="lab/+")
     try:
         first = Listener(hold=True)

@@ -22,7 +22,8 @@ from gateway.links.options import BrokerOptions
 from gateway.sinks.mqtt import MqttSink
 from gateway.sinks.options import MqttOptions
 from tests.gateway.sink_bench import Bench, drained, journal, running, until
-from tests.system.stores import free_port, needed
+from tests.system.daemon import free_port
+from tests.system.stores import needed
 
 __all__ = ["journal"]
 

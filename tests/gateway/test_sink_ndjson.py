@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,21 @@ async def test_a_new_file_begins_when_one_is_large_enough(journal: Journal, path
     assert finished[0].name == "results-000000000001.ndjson"
     assert all(file.stat().st_size < 4096 + 5 * 600 for file in finished)
     assert seqs(*finished, path) == list(range(1, 101))
+
+
+async def test_a_new_file_begins_with_a_new_day(journal: Journal, path: Path) -> None:
+    bench = Bench(journal)
+    await bench.many(3)
+    await run(sink(journal, path, rotate_daily=True))
+    await bench.many(2)
+    await run(sink(journal, path, rotate_daily=True))
+    assert seqs(path) == [1, 2, 3, 4, 5], "the same day goes on"
+    yesterday = time.time() - 86_400
+    os.utime(path, (yesterday, yesterday))
+    await bench.many(2)
+    await run(sink(journal, path, rotate_daily=True))
+    assert seqs(path.parent / "results-000000000001.ndjson") == [1, 2, 3, 4, 5]
+    assert seqs(path) == [6, 7]
 
 
 async def test_a_folder_that_cannot_be_written_is_a_state_with_a_way_back(journal: Journal, path: Path) -> None:

@@ -39,6 +39,16 @@ def frames(specimen: str, value: str, done: str = "20260115092830", encoding: st
     return built
 
 
+def deliver(sock: socket.socket, *pieces: bytes) -> bytes:
+    """Send pieces, each after the answer to the one before, and EOT; the answers in a row."""
+    answers = b""
+    for piece in pieces:
+        sock.sendall(piece)
+        answers += sock.recv(1)
+    sock.sendall(EOT)
+    return answers
+
+
 class Analyser(threading.Thread):
     """Sends results until told to stop; one whose last frame is not acknowledged is sent again from its start."""
 
@@ -51,7 +61,8 @@ class Analyser(threading.Thread):
 
     def stop(self) -> None:
         self._stop_now.set()
-        self.join()
+        if self.is_alive():
+            self.join()
 
     def run(self) -> None:
         number, sock = 0, None
@@ -61,6 +72,7 @@ class Analyser(threading.Thread):
             try:
                 if sock is None:
                     sock = socket.create_connection(("127.0.0.1", self._port), timeout=3)
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._deliver(sock, frames(specimen, value, done))
             except OSError:
                 self.resent += 1
@@ -75,11 +87,8 @@ class Analyser(threading.Thread):
             sock.close()
 
     def _deliver(self, sock: socket.socket, message: list[bytes]) -> None:
-        for piece in (ENQ, *message):
-            sock.sendall(piece)
-            if sock.recv(1) != ACK:
-                raise ConnectionError("not acknowledged")
-        sock.sendall(EOT)
+        if deliver(sock, ENQ, *message) != ACK * (1 + len(message)):
+            raise ConnectionError("not acknowledged")
 
 
 class Broker:
@@ -128,7 +137,8 @@ class Publisher(threading.Thread):
 
     def stop(self) -> None:
         self._stop_now.set()
-        self.join()
+        if self.is_alive():
+            self.join()
 
     def run(self) -> None:
         client = mqtt.Client(CallbackAPIVersion.VERSION2, f"peer-{self._topic.replace('/', '-')}")

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.system.daemon import free_port
 
 START = 15.0  # seconds a store may take to answer
 
@@ -30,12 +31,6 @@ def needed(program: str, package: str) -> str:
             pytest.fail(why)
         pytest.skip(why)
     return path
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def http(url: str, form: dict[str, str] | None = None) -> bytes:

@@ -11,14 +11,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
+from pyarrow import parquet
 
-from tests.system.daemon import Daemon, free_port
-from tests.system.peers import ACK, ENQ, EOT, Broker, frames
+from tests.system.daemon import Daemon, eventually, free_port
+from tests.system.peers import ACK, ENQ, Broker, deliver, frames
 
 CONFIG = """
 [[devices]]
@@ -53,25 +55,6 @@ class Lab:
             stdout=subprocess.PIPE,
             text=True,
         )
-
-
-def deliver(sock: socket.socket, *pieces: bytes) -> bytes:
-    """What is answered to each piece, in a row."""
-    answers = b""
-    for piece in pieces:
-        sock.sendall(piece)
-        answers += sock.recv(1)
-    sock.sendall(EOT)
-    return answers
-
-
-def eventually(true: Callable[[], bool], within: float = 10.0) -> bool:
-    end = time.monotonic() + within
-    while not true():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 @pytest.fixture
@@ -131,7 +114,7 @@ def test_what_was_captured_can_be_decoded_and_sent_again(lab: Lab, tmp_path: Pat
     ]
 
 
-def test_export_as_csv_is_the_journal(lab: Lab, tmp_path: Path) -> None:
+def test_export_as_csv_and_parquet_is_the_journal(lab: Lab, tmp_path: Path) -> None:
     with lab.connect() as sock:
         deliver(sock, ENQ, *frames("=1+1", "12.4"))
     lab.daemon.until(1)
@@ -142,6 +125,11 @@ def test_export_as_csv_is_the_journal(lab: Lab, tmp_path: Path) -> None:
     assert (row["device"], row["quantity"], row["value"], row["unit"]) == ("chemistry", "crp", "12.4", "mg/L")
     assert row["specimen"].lstrip("'") == "=1+1"
     assert not row["specimen"].startswith("="), "a spreadsheet would run it"
+    table = tmp_path / "out.parquet"
+    done = lab.daemon.command("export", "--format", "parquet", "-o", str(table))
+    assert done.returncode == 0, done.stderr
+    (row,) = parquet.read_table(table).to_pylist()
+    assert (row["device"], row["number"], row["specimen"]) == ("chemistry", 12.4, "=1+1")
     assert lab.daemon.export("--device", "immun*") == []
     assert lab.daemon.export("--until", "2026-01-15T00:00:00Z") == []
     assert len(lab.daemon.export("--since", "2026-01-15T00:00:00Z", "--quantity", "c*")) == 1
@@ -247,7 +235,7 @@ def test_a_disk_that_is_full_stops_acknowledgements_and_nothing_else(lab: Lab) -
     assert eventually(lambda: bool(_ready(lab.daemon)["ok"]))
 
 
-def _ready(daemon: Daemon) -> dict[str, object]:
+def _ready(daemon: Daemon) -> dict[str, Any]:
     import urllib.error
     import urllib.request
 

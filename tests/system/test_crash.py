@@ -61,9 +61,9 @@ class Bench:
             peer.start()
 
     def stop(self) -> None:
-        for peer in (*self.analysers, self.publisher):
-            if peer.is_alive():
-                peer.stop()
+        for analyser in self.analysers:
+            analyser.stop()
+        self.publisher.stop()
 
     def settle(self) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         """Stop the load and wait until everything has gone through; the journal's rows and `verify`'s report."""
@@ -100,13 +100,14 @@ def bench(tmp_path: Path, own_victoria: Victoria) -> Iterator[Bench]:
 def judge(bench: Bench, rows: list[dict[str, Any]], report: dict[str, Any]) -> None:
     """Nothing acknowledged is missing, nothing is there twice, nothing has changed, in the journal and the store."""
     acknowledged = {k: v for analyser in bench.analysers for k, v in analyser.acknowledged.items()}
-    assert len(acknowledged) > 1000, "hardly any load"
     results = Counter(row["specimen"] for row in rows if row["device"] == "analyser")
     assert not acknowledged.keys() - results.keys(), "acknowledged and lost"
     assert {specimen for specimen, times in results.items() if times > 1} == set(), "stored twice"
     values = {row["specimen"]: row["value"] for row in rows if row["device"] == "analyser"}
     assert {k: values[k] for k in acknowledged} == {k: float(v) for k, v in acknowledged.items()}
     readings = bench.publisher.acknowledged
+    assert len(acknowledged) > 100, "hardly any load"
+    assert len(readings) > 1000, "hardly any load"
     seen = Counter(row["attributes"]["n"] for row in rows if row["device"] == "freezer")
     assert not readings - seen.keys(), "acknowledged by the broker and lost"
     assert {n for n, times in seen.items() if times > 1} == set(), "stored twice"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, FloatRect, Page, async_playwright, expect
 
 from gateway.sinks.state import SinkState
 from gateway.web.live import Hub
@@ -114,7 +114,7 @@ async def test_a_bar_says_since_when_values_are_old_and_goes_when_they_are_not(
     async with opened(browser, web) as page:
         await web.stop()
         await expect(page.locator("#old")).to_contain_text("Values are old since", timeout=5000)
-        assert (await page.locator("#old").bounding_box() or {})["width"] == DESKTOP["width"]
+        assert (await box_of(page, "#old"))["width"] == DESKTOP["width"]
         await expect(page.locator("#live-word")).to_have_text("not connected")
         SHOTS.mkdir(exist_ok=True)
         await page.screenshot(path=SHOTS / "old.png")
@@ -188,7 +188,7 @@ async def test_a_trend_is_drawn_with_limits_and_gaps_and_can_be_zoomed(browser: 
         SHOTS.mkdir(exist_ok=True)
         await page.screenshot(path=SHOTS / "trend.png")
         before = await line.get_attribute("d")
-        box = await page.locator(".plot").bounding_box() or {}
+        box = await box_of(page, ".plot")
         await page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 100)
         await page.mouse.down()
         await page.mouse.move(box["x"] + box["width"] * 0.95, box["y"] + 120, steps=4)
@@ -229,6 +229,13 @@ class _Sink:
         self.state, self.id = state, state.id
 
 
+async def box_of(page: Page, selector: str) -> FloatRect:
+    """Where the first match stands on the screen."""
+    box = await page.locator(selector).first.bounding_box()
+    assert box
+    return box
+
+
 @pytest.mark.parametrize(
     ("name", "size", "scheme"),
     [
@@ -244,8 +251,8 @@ async def test_pictures(browser: Browser, web: Served, name: str, size: dict[str
         await expect(page.locator("#alarm-list .alarm")).to_be_visible()
         await expect(page.locator("#quarantine-list li")).to_be_visible()
         assert await page.evaluate("document.documentElement.scrollWidth") <= size["width"]
-        alarms = await page.locator("#alarms").bounding_box() or {}
-        devices = await page.locator("#devices").bounding_box() or {}
+        alarms = await box_of(page, "#alarms")
+        devices = await box_of(page, "#devices")
         assert alarms["y"] < devices["y"]
         if size is PHONE:
             columns = await page.locator(".tiles").first.evaluate("e => getComputedStyle(e).gridTemplateColumns")

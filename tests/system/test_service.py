@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -19,8 +19,8 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.system.daemon import Daemon, free_port
-from tests.system.peers import ENQ, EOT, Broker, frames
+from tests.system.daemon import Daemon, eventually, free_port
+from tests.system.peers import ACK, ENQ, Broker, deliver, frames
 from tests.system.stores import Victoria, needed, own_victoria
 
 __all__ = ["own_victoria"]
@@ -28,21 +28,9 @@ __all__ = ["own_victoria"]
 ANALYSER = '[[devices]]\nid = "chemistry"\ndriver = "astm"\nlink = {{ type = "tcp-listen", port = {port} }}\n'
 
 
-def eventually(true: Callable[[], bool], within: float = 20.0) -> bool:
-    end = time.monotonic() + within
-    while not true():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True
-
-
-def deliver(port: int, specimen: str, value: str) -> None:
+def send(port: int, specimen: str, value: str) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
-        for piece in (ENQ, *frames(specimen, value)):
-            sock.sendall(piece)
-            assert sock.recv(1) == b"\x06"
-        sock.sendall(EOT)
+        assert deliver(sock, ENQ, *frames(specimen, value)) == ACK * 6
 
 
 def asked(daemon: Daemon, path: str) -> Any:
@@ -64,7 +52,7 @@ def test_systemd_is_told_when_it_is_ready_alive_and_stopping(tmp_path: Path, mon
     sink = f'[[sinks]]\nid = "store"\ntype = "influxdb"\nurl = "http://127.0.0.1:{away}"\n'
     daemon = Daemon(tmp_path, ANALYSER.format(port=port) + sink)
     daemon.start()
-    deliver(port, "S1", "1.0")
+    send(port, "S1", "1.0")
     heard = {told.recv(100) for _ in range(4)}
     assert heard == {b"READY=1", b"WATCHDOG=1"}
     started = time.monotonic()
@@ -207,13 +195,13 @@ def test_people_are_told_once_even_if_they_cannot_be_reached_at_first(
     )
     try:
         daemon.start()
-        deliver(port, "S1", "180.5")
+        send(port, "S1", "180.5")
         assert eventually(lambda: any("notification not delivered yet" in line for line in daemon.log))
-        deliver(port, "S2", "181.5")
+        send(port, "S2", "181.5")
         assert len(daemon.until(2)) == 2, "results come in all the while"
         with listener(there) as heard:
             assert eventually(lambda: bool(heard), 30)
-            deliver(port, "S3", "5.0")
+            send(port, "S3", "5.0")
             assert eventually(lambda: len(heard) >= 2, 30)
     finally:
         daemon.stop()
@@ -237,7 +225,7 @@ def test_a_sink_that_falls_behind_and_messages_not_understood_raise_alarms(
 
     try:
         daemon.start()
-        deliver(port, "S1", "1.0")
+        send(port, "S1", "1.0")
         assert eventually(lambda: state("store-behind") == "unacknowledged")
         assert state("strange") is None
         with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
