@@ -8,30 +8,14 @@ from typing import Any
 
 from drivers.astm.dialects import VARIANTS, recognised
 from drivers.astm.options import AstmOptions
-from drivers.kit.astm import Transfer
+from drivers.kit.analyser import host, instrument
 from drivers.kit.declare import Driver, Evidence, Message
-from drivers.kit.exchange import Exchange, Speaker
 from drivers.kit.observation import Draft, Json, Kind, Quality
 from drivers.kit.records import Parts, Record, write
 from drivers.kit.results import Reader, finished, loinc, remarks_alone, whole_records
-from drivers.kit.unframed import Unframed
 
-NOTHING_KNOWN = write([("H", ""), ("L", "1", "I")]).encode()
 _NUMBER = re.compile(r"[<>]?=?\s*[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
 _WORD = re.compile(r"[^\W\d]{2,}[^\d]*")
-
-
-def host(options: AstmOptions) -> Exchange:
-    """The gateway's side."""
-    if options.framing == "none":
-        return Unframed()
-    return Transfer(
-        "host",
-        frame_size=options.frame_size,
-        split=options.split,
-        answer=NOTHING_KNOWN if options.host_query == "answer" else None,
-        max_frame=options.max_frame,
-    )
 
 
 def decode(message: Message, options: AstmOptions) -> Iterator[Draft]:
@@ -149,11 +133,6 @@ def _value(reader: Reader, options: AstmOptions) -> tuple[str | None, str | None
             extra[f"R{number}"] = whole
             value = named["value"]
     return value or None, call, extra
-
-
-def instrument(options: AstmOptions) -> Speaker:
-    """A simulated analyser's side."""
-    return Transfer("instrument", frame_size=options.frame_size, split=options.split)
 
 
 _LETTERS = {"final": "F", "preliminary": "P", "corrected": "C", "cancelled": "X"}

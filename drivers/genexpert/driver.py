@@ -13,16 +13,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from drivers.genexpert.options import GeneXpertOptions
-from drivers.kit.astm import Transfer
+from drivers.kit.analyser import host, instrument
 from drivers.kit.declare import Driver, Evidence, Message, Variant
-from drivers.kit.exchange import Exchange, Speaker
 from drivers.kit.observation import Comparator, Draft, Interpretation, Json, Kind, Quality
 from drivers.kit.records import Delimiters, Parts, Record, write
 from drivers.kit.results import Reader, finished, remarks_alone, whole_records
-from drivers.kit.unframed import Unframed
 
 DELIMITERS = Delimiters("|", "@", "^", "\\")
-NOTHING_KNOWN = write([("H", ""), ("L", "1", "I")], DELIMITERS).encode()
 
 _NO_RESULT = frozenset({"ERROR", "NO RESULT", "ERREUR", "PAS DE RÉSULTAT", "AUCUN RÉSULTAT"})
 _INVALID = frozenset({"INVALID", "INVALIDE", "NON VALIDE"})
@@ -31,19 +28,6 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {"detected": "DETECTED", "not-detected": "NOT DETECTED", "invalid": "INVALID", "error": "ERROR"},
     "fr": {"detected": "DÉTECTÉ", "not-detected": "NON DÉTECTÉ", "invalid": "INVALIDE", "error": "ERREUR"},
 }
-
-
-def host(options: GeneXpertOptions) -> Exchange:
-    """The gateway's side."""
-    if options.framing == "none":
-        return Unframed()
-    return Transfer(
-        "host",
-        frame_size=options.frame_size,
-        split=options.split,
-        answer=NOTHING_KNOWN if options.host_query == "answer" else None,
-        max_frame=options.max_frame,
-    )
 
 
 def decode(message: Message, options: GeneXpertOptions) -> Iterator[Draft]:
@@ -153,11 +137,6 @@ def _error(record: Record) -> dict[str, Json]:
     return {}
 
 
-def instrument(options: GeneXpertOptions) -> Speaker:
-    """A simulated GeneXpert's side."""
-    return Transfer("instrument", frame_size=options.frame_size, split=options.split)
-
-
 def encode(drawn: Mapping[str, Any], options: GeneXpertOptions) -> bytes:
     """One message. `drawn`: `time` (aware), `results` (test, value, interpretation, unit, ...), and specimen,
     patient, operator, lot, lot_expiry, run, error_code where there are any."""
@@ -215,7 +194,7 @@ DRIVER = Driver(
     links=("tcp-listen", "serial", "tcp", "file"),
     options=GeneXpertOptions,
     quantities=(),
-    host=host,
+    host=lambda options: host(options, DELIMITERS),
     decode=decode,
     instrument=instrument,
     encode=encode,
