@@ -24,6 +24,8 @@ ERRORS = {
     "ET": "transmission error: parity, framing or baud rate",
     "EL": "logical error: the balance cannot execute the command",
 }
+# Units of mass as a balance shortens them; elsewhere some of these mean something else.
+UNITS = {"lb": "[lb_av]", "oz": "[oz_av]", "ozt": "[oz_tr]", "GN": "[gr]", "dwt": "[pwt_tr]", "ct": "[car_m]"}
 IDENTITY = {"I2": "model", "I3": "software", "I4": "serial-number", "I5": "software-identity", "I10": "balance-id"}
 
 _WORDS = re.compile(r'"[^"]*"|\S+')
@@ -82,7 +84,7 @@ def _weight(words: list[str], line: str, options: MtSicsOptions) -> Draft:
     told: dict[str, Json] = {"stable": status == "S"}
     if plain != number:
         told["as_displayed"] = number  # digits in brackets are shown but not certified
-    unit = rest[1] if len(rest) == 2 else options.unit
+    unit = UNITS.get(rest[1], rest[1]) if len(rest) == 2 else options.unit
     quality, why = Quality.GOOD, None
     if status == "D":
         quality, why = Quality.UNCERTAIN, "not stable"
@@ -127,7 +129,12 @@ def _other(words: list[str]) -> Draft:
         raise DecodeError(f"not an MT-SICS reply: {' '.join(words)[:80]!r}")
     if name in ("T", "TI", "TA") and len(rest) == 2 and _NUMBER.fullmatch(rest[0]):
         return Draft(
-            kind=Kind.EVENT, test=name, quantity="tare", value=rest[0], unit=rest[1], attributes={"status": status}
+            kind=Kind.EVENT,
+            test=name,
+            quantity="tare",
+            value=rest[0],
+            unit=UNITS.get(rest[1], rest[1]),
+            attributes={"status": status},
         )
     quantity = {"Z": "zero", "ZI": "zero", "T": "tare", "TI": "tare", "TA": "tare", "TAC": "tare"}.get(name, "reply")
     if status in FAULTS:

@@ -26,6 +26,11 @@ def test_a_stable_weight_is_a_good_reading_as_sent() -> None:
     assert (draft.value, draft.unit, draft.quality) == ("100.00", "g", Quality.GOOD)
 
 
+def test_a_balances_ounce_is_the_avoirdupois_one() -> None:
+    (draft,) = DRIVER.decode(Message(b"S S      3.527 oz\r\n"), MtSicsOptions())
+    assert (draft.value, draft.unit) == ("3.527", "[oz_av]")
+
+
 @pytest.mark.parametrize("line", ["S S 100.00 g", "S  S   100.00   g", "SI S     100.00 g"])
 def test_runs_of_spaces_are_one(line: str) -> None:
     assert (read(line, width=0).value, read(line, width=0).unit) == ("100.00", "g")
