@@ -113,19 +113,7 @@ def judge(bench: Bench, rows: list[dict[str, Any]], report: dict[str, Any]) -> N
     assert {n for n, times in seen.items() if times > 1} == set(), "stored twice"
     assert report["exit"] == 0
     assert (report["journal"], report["unaccounted"]) == ("sound", 0)
-    numbers, stored = points(bench.store, "seq"), points(bench.store, "value")
-    assert numbers.keys() == stored.keys()
-    assert len(numbers) == len(set(numbers.values())), "in the store twice"
-    assert {int(numbers[point]): value for point, value in stored.items()} == {row["seq"]: row["value"] for row in rows}
-
-
-def points(store: Victoria, field: str) -> dict[tuple[frozenset[tuple[str, str]], int], float]:
-    """Every point's value of one field, by labels and unix milliseconds."""
-    return {
-        (frozenset({**series["metric"], "__name__": ""}.items()), at): value
-        for series in store.export(f'{{__name__=~".+_{field}"}}')
-        for at, value in zip(series["timestamps"], series["values"], strict=True)
-    }
+    assert bench.store.by_seq("value") == {row["seq"]: row["value"] for row in rows}
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.sinks.lines import CALLS, OTHER
 from simulators.instrument import Instrument, Plan
 from tests.system.daemon import Daemon, free_port
 from tests.system.peers import Broker
@@ -128,9 +129,14 @@ def test_ten_thousand_results_arrive_exactly_once_in_journal_and_store(
         end = time.monotonic() + 60
         while sum((points := stored(own_victoria)).values()) < len(rows) and time.monotonic() < end:
             time.sleep(0.5)
+        values, calls = own_victoria.by_seq("value"), own_victoria.by_seq("call")
     finally:
         daemon.stop()
     assert {name: report[name] for name in ("lost", "doubled", "altered", "invented", "unaccounted")} == {
         "lost": 0, "doubled": 0, "altered": 0, "invented": 0, "unaccounted": 0,
     }, report  # fmt: skip
     assert points == Counter((row["device"], row["quantity"]) for row in rows)
+    numbers = {row["seq"]: row["value"] for row in rows if isinstance(row["value"], int | float)}
+    assert values == pytest.approx(numbers)
+    assert calls == {row["seq"]: CALLS.get(row["interpretation"], OTHER) for row in rows if row["interpretation"]}
+    assert len(calls) > 1000, "hardly any calls"

@@ -64,6 +64,31 @@ def test_systemd_is_told_when_it_is_ready_alive_and_stopping(tmp_path: Path, mon
     told.close()
 
 
+# ---- what is kept
+
+
+def test_what_is_older_than_kept_is_removed_when_it_was_delivered(tmp_path: Path) -> None:
+    port, out = free_port(), tmp_path / "out.ndjson"
+    daemon = Daemon(
+        tmp_path,
+        ANALYSER.format(port=port)
+        + f'[journal]\nkeep = "1s"\n[[sinks]]\nid = "file"\ntype = "ndjson"\npath = "{out}"\n',
+    )
+    daemon.start()
+    for specimen in ("S1", "S2", "S3"):
+        send(port, specimen, "1.0")
+    daemon.until(3)
+    assert eventually(lambda: out.exists() and len(out.read_text().splitlines()) == 3)
+    daemon.stop()
+    time.sleep(1.5)
+    daemon.start()
+    try:
+        assert eventually(lambda: [row["specimen"] for row in daemon.export()] == ["S3"]), "all but the newest"
+        assert daemon.verify()["exit"] == 0
+    finally:
+        daemon.stop()
+
+
 # ---- TLS
 
 
