@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from gateway.config import Config
-from gateway.journal.store import holder
+from gateway.journal.folder import holder
 from gateway.links.options import BrokerOptions, FileOptions, SerialOptions, TcpListenOptions, TcpOptions
 from gateway.secrets import SecretRef
 

@@ -10,10 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
-import os
 import queue
-import shutil
 import sqlite3
 import threading
 import time
@@ -21,18 +18,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
-from typing import IO, TypeVar, cast
+from typing import TypeVar, cast
 
 import structlog
 
+from gateway.journal.folder import Folder, InUseError
 from gateway.journal.redelivery import Redelivered
-from gateway.journal.schema import BROKEN, DECODE, FILE, PART, connect, migrate
+from gateway.journal.schema import BROKEN, DECODE, FILE, PART, SchemaError, connect, migrate
 from gateway.journal.transaction import Cursor, Keep, RawMessage, Transaction, follow, read_cursor, read_message
 
 T = TypeVar("T")
 log = structlog.get_logger()
 
-LOCK = "lock"
 GROUP = 2000  # most operations one commit may share
 PRESSED = 8 << 20  # bytes waiting for a commit above which instruments are held back
 # SQLite's primary result codes that speak of the disk and not of the statement.
@@ -48,24 +45,10 @@ DISK = frozenset(
         sqlite3.SQLITE_NOMEM,
     }
 )
-RESERVE = 16 << 20  # bytes set aside so that a full disk can still record its own alarm
 
 
 class JournalError(Exception):
     """The journal cannot be opened; the message says what to do."""
-
-
-def holder(data_dir: Path) -> str | None:
-    """The process (its number as text) that has the journal of this folder open; None where nobody has."""
-    try:
-        with (data_dir / LOCK).open("r") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return lock.read().strip() or "unknown"
-    except OSError:
-        pass
-    return None
 
 
 class Bell:
@@ -106,13 +89,12 @@ class Journal:
         self.trouble = ""  # why nothing can be committed now; "" when all is well
         self.commits = 0
         self.commit_seconds = 0.0
-        self._dir = data_dir
+        self._folder = Folder(data_dir)
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Keep | _Job | None] = queue.SimpleQueue()
         self._waiting = 0  # bytes kept but not yet committed; touched on the loop only
         self._held: list[Callable[[], None]] = []
         self._stop = threading.Event()
-        self._lock: IO[str] | None = None
         self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
         self._readers = ThreadPoolExecutor(2, "journal-reader")
         self._local = threading.local()
@@ -127,6 +109,11 @@ class Journal:
         journal = cls(data_dir)
         try:
             await asyncio.to_thread(journal._prepare)
+        except InUseError as error:
+            raise JournalError(str(error)) from None
+        except (JournalError, SchemaError):
+            journal._release()
+            raise
         except (OSError, sqlite3.Error) as error:
             journal._release()
             raise JournalError(f"{journal.path}: {error}. Check the folder's owner and the disk.") from error
@@ -201,25 +188,13 @@ class Journal:
     # ---- the writer thread
 
     def _prepare(self) -> None:
-        self._dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._lock = (self._dir / LOCK).open("a+")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = holder(self._dir)
-            raise JournalError(
-                f"{self._dir} is in use by another assaygate (process {pid}). Stop it, or give this one its own "
-                "gateway.data_dir."
-            ) from None
-        self._lock.truncate(0)
-        self._lock.write(str(os.getpid()))
-        self._lock.flush()
+        self._folder.take()
         fresh = not self.path.exists()
         db = connect(self.path)
         try:
             self.path.chmod(0o600)
             migrate(db)
-            if not fresh and (self._dir / "running").exists():
+            if not fresh and self._folder.left_running:
                 (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
                 if verdict != "ok":
                     raise JournalError(
@@ -228,8 +203,8 @@ class Journal:
             _close_unfinished(db)
         finally:
             db.close()
-        (self._dir / "running").touch()
-        self._reserve()
+        self._folder.running()
+        self._folder.reserved()
 
     def _work(self) -> None:
         db: sqlite3.Connection | None = connect(self.path)
@@ -242,12 +217,16 @@ class Journal:
                 if db and not stopping:
                     _tidy(db)
                 continue
-            full = self._full()
+            full = not self._folder.reserved()  # then only our own records are written
+            if full and not self.trouble:
+                self.trouble = "the disk is full: nothing is acknowledged until there is space"
+                log.error("journal cannot commit", error=self.trouble, path=str(self.path))
             group = [item for item in waiting if not full or isinstance(item, _Job)]
             try:
                 if db is None:
                     db = connect(self.path)
-                self._commit(db, group)
+                if group:
+                    self._commit(db, group)
                 self.trouble = self.trouble if full else ""
                 waiting = [item for item in waiting if full and isinstance(item, Keep)]
             except sqlite3.Error as error:
@@ -366,33 +345,13 @@ class Journal:
         self._redelivered = Redelivered()
         if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
             with contextlib.suppress(OSError):
-                (self._dir / "reserve").unlink(missing_ok=True)
+                self._folder.spend()
         if db:
             with contextlib.suppress(sqlite3.Error):
                 if db.in_transaction:
                     db.execute("ROLLBACK")
             db.close()
         return None
-
-    def _full(self) -> bool:
-        """True while the reserve is spent: then only our own records are written, and no instrument's bytes."""
-        if (self._dir / "reserve").exists():
-            return False
-        return not self._reserve()
-
-    def _reserve(self) -> bool:
-        path = self._dir / "reserve"
-        try:
-            if path.exists():
-                return True
-            if shutil.disk_usage(self._dir).free < 2 * RESERVE:
-                return False
-            with path.open("wb") as file:
-                os.posix_fallocate(file.fileno(), 0, RESERVE)
-        except OSError:
-            path.unlink(missing_ok=True)
-            return False
-        return True
 
     # ---- connections
 
@@ -407,11 +366,7 @@ class Journal:
         for db in self._connections:
             db.close()
         self._connections.clear()
-        if self._lock:
-            if self._thread.ident:
-                (self._dir / "running").unlink(missing_ok=True)
-            self._lock.close()
-            self._lock = None
+        self._folder.release(well=self._thread.ident is not None)
 
 
 def _last(db: sqlite3.Connection) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.journal import audit
+from gateway.journal import audit, folder
 from gateway.journal.schema import BROKEN, FILE, LAST, PART, REFUSED
 from gateway.journal.store import Journal, JournalError
 from gateway.journal.transaction import Keep, Row, Thread
@@ -155,6 +155,23 @@ async def test_nothing_is_acknowledged_while_the_disk_refuses_and_all_is_when_it
     blocker.execute("ROLLBACK")
     blocker.close()
     await done
+
+
+async def test_on_a_disk_nearly_full_only_our_own_records_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder, "RESERVE", 1 << 60)  # more than any disk has
+    journal = await Journal.open(tmp_path)
+    waiting = asyncio.ensure_future(keep(journal, b"a result"))
+    await journal.write(lambda t: t.audit("alarm.raised", alarm="journal"))
+    await journal.write(lambda _t: None)
+    assert not waiting.done()
+    assert "full" in journal.trouble
+    monkeypatch.setattr(folder, "RESERVE", 1 << 20)
+    await waiting
+    await journal.write(lambda _t: None)
+    assert journal.trouble == ""
+    await journal.close()
 
 
 async def test_the_audit_chain_shows_an_edit(journal: Journal) -> None:
