@@ -1,264 +1,30 @@
 """MQTT: subscribed at QoS 1, acknowledged in order of arrival and only after the commit.
 
-paho acknowledges by our hand (`manual_ack`) and is driven by the event loop's own reader and writer. QoS 2 is
-never asked for: paho answers PUBREC while the message is only in memory.
+A broker's connection is shared by the devices on it (`gateway.links.mqtt_connection`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import structlog
 from paho.mqtt import client as paho
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.backoff import Backoff
 from gateway.links.link import Chunk, Ear, LinkError, LinkState
+from gateway.links.mqtt_connection import Connection, MqttPort, Subscriber
 from gateway.links.options import BrokerOptions, MqttLinkOptions
-from gateway.links.paho_client import Client
 
 log = structlog.get_logger()
 
 CONNECT_WITHIN = 15.0
-PACKETS_A_TURN = 256  # then the loop looks at everyone else
 MOST_ROUTES = 20_000  # topics whose devices are remembered
 SETTLED = 10.0
 Unclaimed = Callable[[Chunk, Callable[[], None]], None]
-
-
-class MqttPort:
-    """One device's subscription on one connection; a `Port`."""
-
-    def __init__(self, connection: _Connection, peer: str) -> None:
-        self._connection = connection
-        self.peer = peer
-
-    def write(self, data: bytes) -> None:
-        """A subscription takes no replies: the acknowledgement is the protocol's."""
-
-    def pause(self) -> None:
-        self._connection.pause(self)
-
-    def resume(self) -> None:
-        self._connection.resume(self)
-
-    def close(self) -> None:
-        """A subscription is not hung up: other devices share the connection."""
-
-
-@dataclass(slots=True, eq=False)
-class _Subscriber:
-    device: str
-    filters: tuple[str, ...]
-    ear: Ear
-    port: MqttPort | None = None
-
-
-class _Pending:
-    """A packet on its way to the disk."""
-
-    __slots__ = ("_connection", "left", "mid")
-
-    def __init__(self, connection: _Connection, mid: int, left: int) -> None:
-        self._connection, self.mid, self.left = connection, mid, left
-
-    def done(self) -> None:
-        self.left -= 1
-        if not self.left:
-            self._connection.acknowledge()
-
-
-class _Connection:
-    """One connection to the broker, from CONNECT until it is lost."""
-
-    def __init__(self, broker: Broker, epoch: int, version: int) -> None:
-        self._broker, self._epoch = broker, epoch
-        self._loop = asyncio.get_running_loop()
-        self._pending: deque[_Pending] = deque()
-        self._paused: set[MqttPort] = set()
-        self._socket: socket.socket | None = None
-        self._acknowledging = self._listening = False
-        self.connected: asyncio.Future[bool] = self._loop.create_future()  # its result: the session was there
-        self.lost: asyncio.Future[str] = self._loop.create_future()
-        options = broker.options
-        self.client = Client(
-            self._on_message,
-            broker.client_id,
-            clean_session=False if version == paho.MQTTv311 else None,
-            protocol=version,
-            reconnect_on_failure=False,
-        )
-        if options.username is not None:
-            self.client.username_pw_set(options.username, options.password.resolve() if options.password else None)
-        if options.tls:
-            tls = options.tls
-            ca, cert, key = (str(path) if path else None for path in (tls.ca, tls.cert, tls.key))
-            self.client.tls_set(ca, cert, key)
-        self.client.on_connect = self._on_connect
-        self.client.on_disconnect = self._on_disconnect
-        self.client.on_subscribe = self._on_subscribe
-
-    def open(self) -> None:
-        """Connect and send CONNECT; blocks, so it runs in a thread before the loop's hooks are set."""
-        options = self._broker.options
-        properties = None
-        if self.client.protocol == paho.MQTTv5:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.SessionExpiryInterval = min(int(options.session_expiry), 0xFFFFFFFE)
-            properties.ReceiveMaximum = options.receive_maximum
-            self.client.connect(
-                options.host, options.number, options.keepalive, clean_start=False, properties=properties
-            )
-        else:
-            self.client.connect(options.host, options.number, options.keepalive)
-
-    def attach(self) -> None:
-        """From here on the event loop drives the client."""
-        sock = self.client.socket()
-        if sock is None:
-            self._end("the broker closed the connection")
-            return
-        self._socket = sock  # type: ignore[assignment]
-        self.client.on_socket_register_write = self._want_write
-        self.client.on_socket_unregister_write = self._no_write
-        self.client.on_socket_close = self._on_socket_close
-        self._loop.add_reader(sock, self._readable)
-        if self.client.want_write():
-            self._want_write(self.client, None, sock)
-
-    # ---- the loop's side
-
-    def _readable(self) -> None:
-        for _ in range(PACKETS_A_TURN):
-            self.client.loop_read()
-            if self.connected.done() and not self._listening:
-                # What the broker redelivers follows its CONNACK at once: it waits until the devices' ears are open.
-                if self._socket is not None:
-                    self._loop.remove_reader(self._socket)
-                return
-            if not self.client.buffered or self._paused:
-                return
-        if self._socket is not None:
-            self._loop.call_soon(self._more)
-
-    def listen(self) -> None:
-        """The devices' ears are open."""
-        self._listening = True
-        if self._socket is not None:
-            self._loop.add_reader(self._socket, self._readable)
-            self._loop.call_soon(self._more)
-
-    def _more(self) -> None:
-        if self._socket is not None and self.client.buffered and not self._paused:
-            self._readable()
-
-    def _want_write(self, _client: paho.Client, _userdata: Any, sock: Any) -> None:
-        self._loop.add_writer(sock, self._writable)
-
-    def _writable(self) -> None:
-        self.client.loop_write()
-
-    def _no_write(self, _client: paho.Client, _userdata: Any, sock: Any) -> None:
-        self._loop.remove_writer(sock)
-
-    def _on_socket_close(self, _client: paho.Client, _userdata: Any, sock: Any) -> None:
-        self._loop.remove_reader(sock)
-        self._loop.remove_writer(sock)
-        self._socket = None
-
-    def pause(self, port: MqttPort) -> None:
-        if self._socket is not None and not self._paused:
-            self._loop.remove_reader(self._socket)
-        self._paused.add(port)
-
-    def resume(self, port: MqttPort) -> None:
-        self._paused.discard(port)
-        if self._socket is not None and not self._paused and self._listening:
-            self._loop.add_reader(self._socket, self._readable)
-            self._loop.call_soon(self._more)
-
-    def close(self) -> None:
-        """Say goodbye; the broker keeps the session and what is not acknowledged."""
-        self.client.on_socket_register_write = None
-        self.client.disconnect()
-        if self._socket is not None:
-            sock = self._socket
-            self._on_socket_close(self.client, None, sock)
-            sock.close()
-        self._end("stopped")
-
-    # ---- paho's callbacks
-
-    def _on_connect(
-        self, _client: paho.Client, _userdata: Any, flags: paho.ConnectFlags, reason: ReasonCode, _properties: Any
-    ) -> None:
-        if self.connected.done():
-            return
-        if reason.is_failure:
-            self.connected.set_exception(LinkError(str(reason)))
-        else:
-            self.connected.set_result(bool(flags.session_present))
-
-    def _on_disconnect(
-        self, _client: paho.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _properties: Any
-    ) -> None:
-        self._end(str(reason))
-
-    def _end(self, why: str) -> None:
-        self._pending.clear()
-        if not self.connected.done():
-            self.connected.set_exception(LinkError(why))
-        if not self.lost.done():
-            self.lost.set_result(why)
-
-    def _on_subscribe(
-        self, _client: paho.Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
-    ) -> None:
-        refused = [str(reason) for reason in reasons if reason.is_failure]
-        if refused:
-            self._broker.report(LinkState.CONNECTED, f"the broker refused a subscription: {refused[0]}")
-
-    def _on_message(self, topic: str, payload: bytes, packet: int, again: bool, retained: bool) -> None:
-        chunk = Chunk(payload, topic, whole=True, retained=retained, packet=packet, again=again, epoch=self._epoch)
-        routes = [subscriber for subscriber in self._broker.routes(topic) if subscriber.port is not None]
-        done: Callable[[], None] = _nothing
-        if packet:
-            pending = _Pending(self, packet, max(1, len(routes)))
-            self._pending.append(pending)
-            done = pending.done
-        if not routes:
-            self._broker.unclaimed(chunk, done)
-            return
-        for subscriber in routes:
-            if subscriber.port is not None:
-                subscriber.ear.received(subscriber.port, chunk, done)
-
-    def acknowledge(self) -> None:
-        """Soon, once for all that one commit made durable."""
-        if not self._acknowledging:
-            self._acknowledging = True
-            self._loop.call_soon(self._acknowledge)
-
-    def _acknowledge(self) -> None:
-        """PUBACK everything durable at the head of the line (MQTT-4.6.0-2 wants the order of arrival)."""
-        self._acknowledging = False
-        pending, durable = self._pending, list[int]()
-        while pending and not pending[0].left:
-            durable.append(pending.popleft().mid)
-        if durable and self._socket is not None:
-            self.client.acknowledge(durable)
-
-
-def _nothing() -> None:
-    """QoS 0 has no acknowledgement."""
 
 
 class Broker:
@@ -270,9 +36,9 @@ class Broker:
         self.unclaimed = unclaimed
         self.sessions_lost = 0
         self.state, self.detail = LinkState.STARTING, ""
-        self._subscribers: list[_Subscriber] = []
-        self._routes: dict[str, list[_Subscriber]] = {}
-        self._connection: _Connection | None = None
+        self._subscribers: list[Subscriber] = []
+        self._routes: dict[str, list[Subscriber]] = {}
+        self._connection: Connection | None = None
         self._up = False
         self._known: set[str] = set()  # filters the broker's session has, as far as this process knows
         self._version = paho.MQTTv5 if options.protocol == "5" else paho.MQTTv311
@@ -289,9 +55,11 @@ class Broker:
                 started = loop.time()
                 try:
                     why = await self._once(epoch)
-                except (OSError, LinkError, ValueError, TimeoutError) as error:
-                    why = str(error) or "no answer"
+                except LinkError as error:
+                    why = str(error)
                     self._other_version(why)
+                except (OSError, ValueError, TimeoutError) as error:
+                    why = str(error) or "no answer"
                 if loop.time() - started > SETTLED:
                     backoff.succeeded()
                 self.report(LinkState.WAITING, f"{self.options.host}:{self.options.number}: {why}")
@@ -301,7 +69,7 @@ class Broker:
             self.report(LinkState.STOPPED, "")
 
     async def _once(self, epoch: int) -> str:
-        connection = _Connection(self, epoch, self._version)
+        connection = Connection(self, epoch, self._version)
         misc: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(CONNECT_WITHIN):
@@ -353,14 +121,14 @@ class Broker:
 
     # ---- devices
 
-    def add(self, subscriber: _Subscriber) -> None:
+    def add(self, subscriber: Subscriber) -> None:
         self._subscribers.append(subscriber)
         self._routes.clear()
         subscriber.ear.state(self.state, self.detail)
         if self._up:
             self._open(subscriber)
 
-    def remove(self, subscriber: _Subscriber) -> None:
+    def remove(self, subscriber: Subscriber) -> None:
         self._subscribers.remove(subscriber)
         self._routes.clear()
         self._close(subscriber, "stopped")
@@ -373,7 +141,7 @@ class Broker:
             self._connection.client.unsubscribe(sorted(gone))
             self._known -= gone
 
-    def _open(self, subscriber: _Subscriber) -> None:
+    def _open(self, subscriber: Subscriber) -> None:
         connection = self._connection
         if connection is None:
             return
@@ -390,12 +158,12 @@ class Broker:
             connection.client.subscribe([(one, 1) for one in wanted])
         self._known.update(wanted)
 
-    def _close(self, subscriber: _Subscriber, why: str) -> None:
+    def _close(self, subscriber: Subscriber, why: str) -> None:
         port, subscriber.port = subscriber.port, None
         if port is not None:
             subscriber.ear.closed(port, why)
 
-    def routes(self, topic: str) -> list[_Subscriber]:
+    def routes(self, topic: str) -> list[Subscriber]:
         """The devices whose filters match."""
         found = self._routes.get(topic)
         if found is None:
@@ -425,10 +193,10 @@ class MqttLink:
     device: str
     options: MqttLinkOptions
     broker: Broker
-    _subscriber: _Subscriber | None = field(default=None, init=False)
+    _subscriber: Subscriber | None = field(default=None, init=False)
 
     async def run(self, ear: Ear) -> None:
-        subscriber = _Subscriber(self.device, self.options.filters, ear)
+        subscriber = Subscriber(self.device, self.options.filters, ear)
         self.broker.add(subscriber)
         try:
             await asyncio.Event().wait()
