@@ -10,17 +10,16 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Protocol
 
-import orjson
 import structlog
 
-from drivers.kit.durations import written
 from gateway.alarms import states
-from gateway.alarms.options import AlarmOptions, Priority, When
+from gateway.alarms.defaults import defaults
+from gateway.alarms.instance import Instance
+from gateway.alarms.options import AlarmOptions, Priority
 from gateway.alarms.rules import Condition, Seen, Silent, Told, build, by_device
 from gateway.alarms.states import Life, State, Transition
 from gateway.alarms.view import AlarmView
@@ -55,42 +54,6 @@ class Surroundings(Protocol):
     def sinks(self) -> Mapping[str, Sink]: ...
 
 
-def defaults(config: Config) -> list[AlarmOptions]:
-    """Alarms that are there without being asked for; a configured one of the same id takes its place."""
-    made = [
-        AlarmOptions(id="journal", when=When(fault=True), priority=Priority.CRITICAL, title="Journal cannot commit",
-                     text="Nothing is acknowledged until it can. Free disk space or mend the disk."),
-        AlarmOptions(id="quarantine-growing", when=When(quarantine=10, within="1h"), priority=Priority.MEDIUM,
-                     title="Messages not understood", text="See quarantine: nothing is lost, something is not read."),
-        AlarmOptions(id="sink-behind", when=When(behind="5m"), priority=Priority.MEDIUM, title="Store behind",
-                     text="The journal keeps what it is owed. Look at the store."),
-        AlarmOptions(id="link-lost", when=When(fault=True), priority=Priority.HIGH, title="Instrument not connected",
-                     text="Look at cable, power and address."),
-    ]  # fmt: skip
-    for device in config.devices:
-        if device.silent is not None:
-            when = When(device=device.id, silent=written(device.silent))
-            silent = AlarmOptions(id=f"silent-{device.id}", when=when, priority=Priority.HIGH, title="Device silent")
-            made.append(silent)
-    configured = {alarm.id for alarm in config.alarms}
-    return [*(alarm for alarm in made if alarm.id not in configured), *config.alarms]
-
-
-@dataclass(slots=True)
-class _Instance:
-    """One alarm on one device and quantity."""
-
-    options: AlarmOptions
-    device: str
-    quantity: str
-    condition: Condition
-    life: Life = field(default_factory=Life)
-
-    @property
-    def id(self) -> str:
-        return ".".join(part for part in (self.options.id, self.device, self.quantity) if part)
-
-
 class AlarmEngine:
     """Runs the alarms of one configuration."""
 
@@ -107,8 +70,8 @@ class AlarmEngine:
         self._journal = journal
         self._around = surroundings
         self._clock = clock
-        self._instances: dict[str, _Instance] = {}
-        self._routes: dict[tuple[str, str], list[_Instance]] = {}
+        self._instances: dict[str, Instance] = {}
+        self._routes: dict[tuple[str, str], list[Instance]] = {}
         self._at = 0
         self._saved_at = 0.0
         self._looked_at = 0.0
@@ -137,7 +100,7 @@ class AlarmEngine:
         while True:
             rows = await self._journal.rows(self._at, BATCH)
             for seq, body in rows:
-                self._feed(_seen(seq, body))
+                self._feed(Seen.of(seq, body))
                 self._at = seq
             if self._catching_up and self._at >= head:
                 self._caught_up()
@@ -194,7 +157,7 @@ class AlarmEngine:
             instance.condition.feed(seen)
             self._settle(instance, seen.time)
 
-    def _route(self, seen: Seen) -> list[_Instance]:
+    def _route(self, seen: Seen) -> list[Instance]:
         key = (seen.device, seen.quantity)
         found = self._routes.get(key)
         if found is None:
@@ -214,14 +177,14 @@ class AlarmEngine:
 
     def _instance(
         self, alarm: AlarmOptions, device: str, quantity: str, condition: Condition | None = None
-    ) -> _Instance | None:
-        made = _Instance(alarm, device, quantity, condition or build(alarm.when))
+    ) -> Instance | None:
+        made = Instance(alarm, device, quantity, condition or build(alarm.when))
         known = self._instances.get(made.id)
         if known is None and len(self._instances) < MOST_INSTANCES:
             known = self._instances[made.id] = made
         return known
 
-    def _settle(self, instance: _Instance, at: float) -> None:
+    def _settle(self, instance: Instance, at: float) -> None:
         """Let the alarm follow its condition."""
         if instance.condition.holds != instance.life.active:
             life, transition = states.condition(instance.life, instance.condition.holds, at)
@@ -294,7 +257,7 @@ class AlarmEngine:
         grave = {priority: place for place, priority in enumerate(Priority)}
         found = [instance for instance in self._instances.values() if instance.life.open]
         found.sort(key=lambda one: (grave[one.options.priority], one.life.raised or 0.0, one.id))
-        return [_view(instance) for instance in found]
+        return [instance.view() for instance in found]
 
     @property
     def undelivered(self) -> int:
@@ -303,11 +266,11 @@ class AlarmEngine:
 
     # ---- transitions
 
-    def _move(self, instance: _Instance, change: tuple[Life, Transition], at: float, why: str, by: str = "") -> None:
+    def _move(self, instance: Instance, change: tuple[Life, Transition], at: float, why: str, by: str = "") -> None:
         self._moved(instance, change[0], change[1], at, why, by)
 
     def _moved(
-        self, instance: _Instance, life: Life, transition: Transition | None, at: float, why: str, by: str = ""
+        self, instance: Instance, life: Life, transition: Transition | None, at: float, why: str, by: str = ""
     ) -> None:
         instance.life = life
         self.changed.ring(self.changed.at + 1)
@@ -320,7 +283,7 @@ class AlarmEngine:
         if tell and self._notify and not self._catching_up:
             self._notify.add(instance.id, self._message(instance, transition), instance.options.notify)
 
-    def _message(self, instance: _Instance, transition: Transition) -> dict[str, str]:
+    def _message(self, instance: Instance, transition: Transition) -> dict[str, str]:
         options = instance.options
         where = " ".join(part for part in (instance.device, instance.quantity) if part)
         return {
@@ -382,53 +345,3 @@ class AlarmEngine:
                 transaction.audit("alarm." + record["transition"], **record)
 
         await self._journal.write(store)
-
-
-def _view(instance: _Instance) -> AlarmView:
-    life, options, condition = instance.life, instance.options, instance.condition
-    when = options.when
-    limit = when.above if when.above is not None else when.below
-    return AlarmView(
-        id=instance.id,
-        alarm=options.id,
-        device=instance.device,
-        quantity=instance.quantity,
-        state=str(life.state),
-        priority=str(options.priority),
-        title=options.title or options.id,
-        text=options.text,
-        raised=_rfc3339(life.raised),
-        cleared=_rfc3339(life.cleared),
-        acknowledged_at=_rfc3339(life.acknowledged),
-        acknowledged_by=life.by,
-        comment=life.comment,
-        shelved_until=_rfc3339(life.shelved_until),
-        shelved_by=life.shelved_by,
-        shelve_reason=life.reason,
-        value=condition.value,
-        limit=limit,
-        explanation=condition.explanation,
-    )
-
-
-def _rfc3339(moment: float | None) -> str | None:
-    if moment is None:
-        return None
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _seen(seq: int, body: bytes) -> Seen:
-    row = orjson.loads(body)
-    return Seen(
-        seq,
-        row["device"],
-        row["quantity"],
-        row["kind"],
-        row["value"],
-        row["comparator"],
-        row["interpretation"],
-        row["quality"] == "bad",
-        datetime.fromisoformat(row["time"]).timestamp(),
-        datetime.fromisoformat(row["received"]).timestamp(),
-        row["unit"] or "",
-    )

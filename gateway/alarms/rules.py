@@ -10,7 +10,10 @@ import math
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
+
+import orjson
 
 from gateway.alarms.options import When
 
@@ -32,6 +35,24 @@ class Seen:
     time: float
     received: float
     unit: str = ""
+
+    @classmethod
+    def of(cls, seq: int, body: bytes) -> Seen:
+        """From an observation as the journal has it."""
+        row = orjson.loads(body)
+        return cls(
+            seq,
+            row["device"],
+            row["quantity"],
+            row["kind"],
+            row["value"],
+            row["comparator"],
+            row["interpretation"],
+            row["quality"] == "bad",
+            datetime.fromisoformat(row["time"]).timestamp(),
+            datetime.fromisoformat(row["received"]).timestamp(),
+            row["unit"] or "",
+        )
 
 
 class Condition(Protocol):

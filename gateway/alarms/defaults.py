@@ -1,0 +1,32 @@
+"""Alarms that are there without being asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from drivers.kit.durations import written
+from gateway.alarms.options import AlarmOptions, Priority, When
+
+if TYPE_CHECKING:
+    from gateway.config import Config
+
+
+def defaults(config: Config) -> list[AlarmOptions]:
+    """A configured alarm of the same id takes a default one's place."""
+    made = [
+        AlarmOptions(id="journal", when=When(fault=True), priority=Priority.CRITICAL, title="Journal cannot commit",
+                     text="Nothing is acknowledged until it can. Free disk space or mend the disk."),
+        AlarmOptions(id="quarantine-growing", when=When(quarantine=10, within="1h"), priority=Priority.MEDIUM,
+                     title="Messages not understood", text="See quarantine: nothing is lost, something is not read."),
+        AlarmOptions(id="sink-behind", when=When(behind="5m"), priority=Priority.MEDIUM, title="Store behind",
+                     text="The journal keeps what it is owed. Look at the store."),
+        AlarmOptions(id="link-lost", when=When(fault=True), priority=Priority.HIGH, title="Instrument not connected",
+                     text="Look at cable, power and address."),
+    ]  # fmt: skip
+    for device in config.devices:
+        if device.silent is not None:
+            when = When(device=device.id, silent=written(device.silent))
+            silent = AlarmOptions(id=f"silent-{device.id}", when=when, priority=Priority.HIGH, title="Device silent")
+            made.append(silent)
+    configured = {alarm.id for alarm in config.alarms}
+    return [*(alarm for alarm in made if alarm.id not in configured), *config.alarms]
