@@ -96,6 +96,31 @@ async def test_what_was_acknowledged_and_never_came_again_is_decoded_and_listed(
     assert (row["specimen"], row["value"], listed) == ("S1", 12.4, [("incomplete",)])
 
 
+async def test_a_message_under_way_is_closed_after_a_restart_even_where_the_decoder_had_passed_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decode, "PATIENCE", 0.2)
+    journal = await Journal.open(tmp_path)
+    thread = Thread()
+    async with decoding(journal):
+        for part in frames("S1", "12.4")[:4]:
+            journal.keep(Keep("a", "", 1_780_000_000_000_000_000, part, PART, lambda _id: None, thread))
+        keep(journal, "f", b'{"temp": -80.1}')
+        assert len(await until_decoded(journal)) == 1
+    await journal.close()
+
+    journal = await Journal.open(tmp_path)
+    async with decoding(journal), asyncio.timeout(10):
+        await journal.observations.beyond(1)
+    rows = [orjson.loads(body) for _, body in await journal.rows(0, 10)]
+    await journal.close()
+    assert [row.get("specimen") for row in rows] == [None, "S1"]
+    journal = await Journal.open(tmp_path)
+    (count,) = await journal.read(lambda db: db.execute("SELECT count(*) FROM raw").fetchone())
+    await journal.close()
+    assert count == 6, "closed once"
+
+
 async def test_what_cannot_be_read_is_in_quarantine_with_its_reason(journal: Journal) -> None:
     async with decoding(journal):
         keep(journal, "a", b"\x021no header here\r\x0300\r\n")

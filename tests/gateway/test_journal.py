@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.journal import audit, folder
-from gateway.journal.schema import BROKEN, FILE, LAST, PART, REFUSED
+from gateway.journal.schema import BROKEN, FILE, LAST, PART, REFUSED, SchemaError
 from gateway.journal.store import Journal, JournalError
 from gateway.journal.transaction import Keep, Row, Thread
 
@@ -128,6 +128,15 @@ async def test_a_cursor_and_its_state_survive(tmp_path: Path) -> None:
     await journal.close()
     assert cursor is not None
     assert (cursor.seq, cursor.state) == (42, {"freezer-warm": "unacknowledged"})
+
+
+async def test_a_journal_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    await (await Journal.open(tmp_path)).close()
+    with sqlite3.connect(tmp_path / FILE) as db:
+        db.execute("PRAGMA user_version=99")
+    for _ in range(2):  # and the folder is not left locked
+        with pytest.raises(SchemaError, match="newer assaygate"):
+            await Journal.open(tmp_path)
 
 
 async def test_a_second_daemon_is_refused_and_the_first_named(journal: Journal, tmp_path: Path) -> None:
