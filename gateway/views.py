@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.journal.transaction import Transaction
@@ -13,6 +13,26 @@ from gateway.quarantine import retry
 if TYPE_CHECKING:
     from gateway.alarms.engine import AlarmEngine
     from gateway.app import App
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceView:
+    """One configured device, and how its link is."""
+
+    id: str
+    label: str
+    room: str
+    driver: str
+    link: str  # its type
+    address: str
+    state: str
+    detail: str
+    peers: list[str]
+    messages: int  # whole ones since the start
+    refused: int
+    clock_offset: float | None  # seconds its clock is ahead; None: it says nothing of the present
+    last_received: float | None  # unix seconds
+    limits: list[dict[str, Any]]  # thresholds watched, for the bands of its plots
 
 
 class AppViews:
@@ -37,24 +57,23 @@ class AppViews:
             session = self._app.sessions.get(device.id)
             traffic = session.traffic if session else None
             reading = self._app.readings.get(device.id)
-            found.append(
-                {
-                    "id": device.id,
-                    "label": device.label or device.id,
-                    "room": device.room,
-                    "driver": device.driver,
-                    "link": device.link.type,
-                    "address": device.link.address,
-                    "state": str(session.link_state) if session else str(LinkState.STOPPED),
-                    "detail": session.link_detail if session else "",
-                    "peers": session.peers if session else [],
-                    "messages": traffic.messages if traffic else 0,
-                    "refused": traffic.refused if traffic else 0,
-                    "clock_offset": reading.normaliser.clock_offset if reading else None,
-                    "last_received": traffic.last_received if traffic else None,
-                    "limits": self._limits(device.id),
-                }
+            view = DeviceView(
+                id=device.id,
+                label=device.label or device.id,
+                room=device.room,
+                driver=device.driver,
+                link=device.link.type,
+                address=device.link.address,
+                state=str(session.link_state) if session else str(LinkState.STOPPED),
+                detail=session.link_detail if session else "",
+                peers=session.peers if session else [],
+                messages=traffic.messages if traffic else 0,
+                refused=traffic.refused if traffic else 0,
+                clock_offset=reading.normaliser.clock_offset if reading else None,
+                last_received=traffic.last_received if traffic else None,
+                limits=self._limits(device.id),
             )
+            found.append(asdict(view))
         return found
 
     def _limits(self, device: str) -> list[dict[str, Any]]:

@@ -1,17 +1,16 @@
-"""The HTTP API: one table of routes, which the OpenAPI document is made from too."""
+"""The HTTP API: what answers each endpoint of `gateway.web.openapi`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
-from importlib import metadata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import parse_qs
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -27,6 +26,7 @@ from gateway.views import AppViews
 from gateway.web import queries
 from gateway.web.guard import COOKIE, Guard, cookie_value
 from gateway.web.live import Hub
+from gateway.web.openapi import Acknowledge, Person, Shelve, openapi
 from gateway.web.options import HttpOptions
 
 PAGES = Path(__file__).parent / "pages"
@@ -39,85 +39,12 @@ Asked = TypeVar("Asked", bound=BaseModel)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Person(BaseModel):
-    """Who does it."""
-
-    model_config = ConfigDict(extra="forbid")
-    by: str = Field(min_length=1, max_length=100)
-
-
-class Acknowledge(Person):
-    comment: str = Field("", max_length=1000)
-
-
-class Shelve(Person):
-    minutes: float = Field(gt=0, le=7 * 24 * 60)
-    reason: str = Field(min_length=1, max_length=1000)
-
-
 class ApiError(Exception):
     """An answer that is not 2xx: what is wrong and what to do."""
 
     def __init__(self, status: int, error: str, remedy: str) -> None:
         super().__init__(error)
         self.status, self.error, self.remedy = status, error, remedy
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """One row of the API."""
-
-    path: str
-    method: str
-    summary: str
-    parameters: tuple[str, ...] = ()
-    body: type[BaseModel] | None = None
-
-
-ENDPOINTS: Final = (
-    Endpoint("/healthz", "GET", "Alive"),
-    Endpoint("/readyz", "GET", "Every part working; 503 with the parts that are not"),
-    Endpoint("/metrics", "GET", "Prometheus metrics"),
-    Endpoint("/api/v1/devices", "GET", "Devices and the state of their links"),
-    Endpoint(
-        "/api/v1/observations", "GET", "Observations, newest last; `next` is the `after` to go on with",
-        ("device", "quantity", "kind", "specimen", "since", "until", "after", "limit"),
-    ),
-    Endpoint("/api/v1/series", "GET", "Numbers of one quantity in buckets: [time, min, mean, max, count]",
-             ("device", "quantity", "since", "until", "points")),
-    Endpoint("/api/v1/alarms", "GET", "Alarms that are not normal, gravest first"),
-    Endpoint("/api/v1/alarms/{id}/acknowledge", "POST", "A person has seen it", (), Acknowledge),
-    Endpoint("/api/v1/alarms/{id}/shelve", "POST", "Put it aside for a time", (), Shelve),
-    Endpoint("/api/v1/alarms/{id}/unshelve", "POST", "Bring it back", (), Person),
-    Endpoint("/api/v1/stream", "GET", "Server-sent events: every observation, from Last-Event-ID (a seq) on"),
-    Endpoint("/api/v1/live", "GET", "WebSocket: a snapshot, then changes by seq"),
-    Endpoint("/api/v1/raw/{id}", "GET", "The bytes of one message and what was made of them"),
-    Endpoint("/api/v1/quarantine", "GET", "What could not be read, and why; newest first", ("limit",)),
-    Endpoint("/api/v1/quarantine/{id}/retry", "POST", "Read it again with today's configuration"),
-    Endpoint("/api/v1/sinks", "GET", "Where observations are delivered, and what is owed"),
-    Endpoint("/api/openapi.json", "GET", "This document"),
-)  # fmt: skip
-
-
-def openapi() -> dict[str, Any]:
-    """The OpenAPI 3.1 document."""
-    paths: dict[str, dict[str, Any]] = {}
-    for one in ENDPOINTS:
-        path_names = ["id"] if "{id}" in one.path else []
-        operation: dict[str, Any] = {
-            "summary": one.summary,
-            "parameters": [
-                *({"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in path_names),
-                *({"name": n, "in": "query", "schema": {"type": "string"}} for n in one.parameters),
-            ],
-            "responses": {"200": {"description": "As the summary says"}, "default": {"description": "error, remedy"}},
-        }
-        if one.body:
-            schema = one.body.model_json_schema()
-            operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
-        paths.setdefault(one.path, {})[one.method.lower()] = operation
-    info = {"title": "assaygate", "version": metadata.version("assaygate")}
-    return {"openapi": "3.1.0", "info": info, "paths": paths}
 
 
 def answer(data: Any, status: int = 200) -> Response:

@@ -13,8 +13,9 @@ import pytest
 from starlette.routing import Route, WebSocketRoute
 
 from gateway.views import AppViews
-from gateway.web.api import ENDPOINTS, build
+from gateway.web.api import build
 from gateway.web.live import Hub
+from gateway.web.openapi import ENDPOINTS
 from gateway.web.options import HttpOptions
 from tests.gateway.served import Served, served, until
 
@@ -232,6 +233,20 @@ async def test_open_streams_do_not_hold_up_a_stop(web: Served, client: aiohttp.C
             while (await live.receive()).type is aiohttp.WSMsgType.TEXT:
                 pass
             await stream.content.read()
+
+
+async def test_lists_answer_what_the_openapi_document_says(web: Served, client: aiohttp.ClientSession) -> None:
+    await web.observe({"value": -60.0})
+    document = await got(client, web, "/api/openapi.json")
+    for path in ("devices", "observations", "alarms"):
+        schema = document["paths"][f"/api/v1/{path}"]["get"]["responses"]["200"]["content"]["application/json"][
+            "schema"
+        ]
+        name = schema["properties"]["items"]["items"]["$ref"].rsplit("/", 1)[1]
+        async with asyncio.timeout(10):
+            while not (items := (await got(client, web, f"/api/v1/{path}"))["items"]):
+                await asyncio.sleep(0.02)
+        assert items[0].keys() == document["components"]["schemas"][name]["properties"].keys()
 
 
 async def test_every_route_is_in_the_openapi_document(web: Served, client: aiohttp.ClientSession) -> None:

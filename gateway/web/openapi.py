@@ -1,0 +1,113 @@
+"""The endpoints of the HTTP API in one table, and the OpenAPI document made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+from gateway.alarms.view import AlarmView
+from gateway.observation import Observation
+from gateway.sinks.state import SinkState
+from gateway.views import DeviceView
+
+
+class Person(BaseModel):
+    """Who does it."""
+
+    model_config = ConfigDict(extra="forbid")
+    by: str = Field(min_length=1, max_length=100)
+
+
+class Acknowledge(Person):
+    comment: str = Field("", max_length=1000)
+
+
+class Shelve(Person):
+    minutes: float = Field(gt=0, le=7 * 24 * 60)
+    reason: str = Field(min_length=1, max_length=1000)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One row of the API."""
+
+    path: str
+    method: str
+    summary: str
+    parameters: tuple[str, ...] = ()
+    body: type[BaseModel] | None = None
+    items: str = ""  # what a list answers: the name of a schema
+
+
+ENDPOINTS: Final = (
+    Endpoint("/healthz", "GET", "Alive"),
+    Endpoint("/readyz", "GET", "Every part working; 503 with the parts that are not"),
+    Endpoint("/metrics", "GET", "Prometheus metrics"),
+    Endpoint("/api/v1/devices", "GET", "Devices and the state of their links", items="Device"),
+    Endpoint(
+        "/api/v1/observations", "GET", "Observations, newest last; `next` is the `after` to go on with",
+        ("device", "quantity", "kind", "specimen", "since", "until", "after", "limit"), items="Observation",
+    ),
+    Endpoint("/api/v1/series", "GET", "Numbers of one quantity in buckets: [time, min, mean, max, count]",
+             ("device", "quantity", "since", "until", "points")),
+    Endpoint("/api/v1/alarms", "GET", "Alarms that are not normal, gravest first", items="Alarm"),
+    Endpoint("/api/v1/alarms/{id}/acknowledge", "POST", "A person has seen it", (), Acknowledge),
+    Endpoint("/api/v1/alarms/{id}/shelve", "POST", "Put it aside for a time", (), Shelve),
+    Endpoint("/api/v1/alarms/{id}/unshelve", "POST", "Bring it back", (), Person),
+    Endpoint("/api/v1/stream", "GET", "Server-sent events: every observation, from Last-Event-ID (a seq) on"),
+    Endpoint("/api/v1/live", "GET", "WebSocket: a snapshot, then changes by seq"),
+    Endpoint("/api/v1/raw/{id}", "GET", "The bytes of one message and what was made of them"),
+    Endpoint("/api/v1/quarantine", "GET", "What could not be read, and why; newest first", ("limit",)),
+    Endpoint("/api/v1/quarantine/{id}/retry", "POST", "Read it again with today's configuration"),
+    Endpoint("/api/v1/sinks", "GET", "Where observations are delivered, and what is owed", items="Sink"),
+    Endpoint("/api/openapi.json", "GET", "This document"),
+)  # fmt: skip
+
+
+def openapi() -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for one in ENDPOINTS:
+        path_names = ["id"] if "{id}" in one.path else []
+        operation: dict[str, Any] = {
+            "summary": one.summary,
+            "parameters": [
+                *({"name": n, "in": "path", "required": True, "schema": {"type": "string"}} for n in path_names),
+                *({"name": n, "in": "query", "schema": {"type": "string"}} for n in one.parameters),
+            ],
+            "responses": {"200": _answered(one), "default": {"description": "error, remedy"}},
+        }
+        if one.body:
+            schema = one.body.model_json_schema()
+            operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        paths.setdefault(one.path, {})[one.method.lower()] = operation
+    info = {"title": "assaygate", "version": metadata.version("assaygate")}
+    return {"openapi": "3.1.0", "info": info, "paths": paths, "components": {"schemas": _schemas()}}
+
+
+def _answered(one: Endpoint) -> dict[str, Any]:
+    if not one.items:
+        return {"description": "As the summary says"}
+    items = {"type": "array", "items": {"$ref": f"#/components/schemas/{one.items}"}}
+    told = {"items": items} | ({"next": {"type": "integer"}} if one.items == "Observation" else {})
+    schema = {"type": "object", "properties": told, "required": list(told)}
+    return {"description": "As the summary says", "content": {"application/json": {"schema": schema}}}
+
+
+def _schemas() -> dict[str, Any]:
+    """From the types themselves, so that the document cannot differ from the answers."""
+    made: dict[str, Any] = {}
+    for name, shape in (
+        ("Observation", Observation),
+        ("Device", DeviceView),
+        ("Alarm", AlarmView),
+        ("Sink", SinkState),
+    ):
+        schema = TypeAdapter(shape).json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+        made |= schema.pop("$defs", {})
+        made[name] = schema
+    made["Observation"]["properties"] = {"seq": {"type": "integer"}, **made["Observation"]["properties"]}
+    return made
