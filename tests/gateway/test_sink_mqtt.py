@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
 import socket
 import subprocess
 import time
@@ -122,6 +123,47 @@ async def test_the_last_value_of_every_topic_is_kept_by_the_broker(journal: Jour
         await until(lambda: len(messages) >= 2)
     kept = {str(message.topic): (said(message)["seq"], said(message)["specimen"]) for message in messages}
     assert kept == {"lab/reader-1/result/a---b": (20, "S-1"), "lab/freezer-1/result/crp": (23, "S-1")}
+
+
+def allow(broker: Mosquitto, *topics: str) -> None:
+    """Let everybody read everything and write these; takes effect at the broker's next start."""
+    rules = broker.config.with_name("acl")
+    rules.write_text("topic read #\n" + "".join(f"topic write {topic}\n" for topic in topics))
+    rules.chmod(0o644)
+    broker.config.write_text(  # with unlimited queues mosquitto 2.0.11 hangs up on whom it denies something
+        f"listener {broker.port} 127.0.0.1\nallow_anonymous true\nuser {getpass.getuser()}\nacl_file {rules}\n"
+    )
+    broker.kill()
+    broker.start()
+
+
+async def test_what_the_broker_refuses_is_listed_and_holds_nothing_up(journal: Journal, broker: Mosquitto) -> None:
+    await asyncio.to_thread(allow, broker, "assaygate/lab-1/reader-1/#")
+    bench = Bench(journal)
+    await bench.many(5)
+    await bench.many(3, device="freezer-1")
+    async with heard(broker) as messages, running(sink(journal, broker)) as part:
+        await until(drained(part))
+        await bench.many(2, device="freezer-1")  # a batch of nothing else
+        await until(drained(part))
+        await bench.many(2)
+        await until(drained(part))
+        assert (part.state.refused, part.state.connected) == (5, True)
+        await until(lambda: {said(one)["seq"] for one in messages} == {1, 2, 3, 4, 5, 11, 12})
+    listed = await journal.read(lambda db: db.execute("SELECT seq, reason FROM refused ORDER BY seq").fetchall())
+    assert [seq for seq, _ in listed] == [6, 7, 8, 9, 10]
+    assert "uthori" in listed[0][1]
+
+
+async def test_a_broker_that_refuses_everything_is_waited_for(journal: Journal, broker: Mosquitto) -> None:
+    await asyncio.to_thread(allow, broker)
+    await Bench(journal).many(5)
+    async with running(sink(journal, broker)) as part:
+        await until(lambda: "refuses every message" in part.state.last_error)
+        assert (part.state.behind, part.state.refused) == (5, 0)
+        await asyncio.to_thread(allow, broker, "assaygate/#")
+        await until(drained(part))
+        assert part.state.refused == 0
 
 
 async def test_nothing_is_missing_after_the_broker_was_killed(journal: Journal, broker: Mosquitto) -> None:
