@@ -104,18 +104,18 @@ class Victoria(_Server):
         body = http(f"{self.url}/api/v1/export", {"match[]": match, "start": "0", "reduce_mem_usage": "0"})
         return [json.loads(line) for line in body.splitlines()]
 
-    def by_seq(self, field: str) -> dict[int, float]:
+    def by_seq(self, field: str, measurement: str = ".+") -> dict[int, float]:
         """One field of every point that has it, by the point's journal position. Errors: AssertionError where a
         position is there twice, or a field without its position."""
-        numbers, found = self._points("seq"), self._points(field)
+        numbers, found = self._points(f"{measurement}_seq"), self._points(f"{measurement}_{field}")
         assert len(numbers) == len(set(numbers.values())), "in the store twice"
         return {int(numbers[point]): value for point, value in found.items()}
 
-    def _points(self, field: str) -> dict[tuple[frozenset[tuple[str, str]], int], float]:
+    def _points(self, name: str) -> dict[tuple[frozenset[tuple[str, str]], int], float]:
         """By labels and unix milliseconds."""
         return {
             (frozenset({**series["metric"], "__name__": ""}.items()), at): value
-            for series in self.export(f'{{__name__=~".+_{field}"}}')
+            for series in self.export(f'{{__name__=~"{name}"}}')
             for at, value in zip(series["timestamps"], series["values"], strict=True)
         }
 

@@ -13,7 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.system.daemon import Daemon, free_port
+from gateway.sinks.lines import CALLS, OTHER
+from tests.system.daemon import Daemon, eventually, free_port
+from tests.system.stores import Victoria, victoria
+
+__all__ = ["victoria"]
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
 EXPERT = SAMPLES / "deforay+intelis-interfacing" / "reconstructed"
@@ -38,7 +42,7 @@ FRAMED = [
 
 
 @pytest.fixture(scope="module")
-def wires(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, dict[str, Any]]]:
+def wires(tmp_path_factory: pytest.TempPathFactory, victoria: Victoria) -> Iterator[tuple[Daemon, dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("samples")
     ports = {name: free_port() for name in ("xpert", "xpert-fr", "euroimmun", "bio-rad", "yumizen", "rvt")}
     master, slave = pty.openpty()
@@ -55,6 +59,7 @@ def wires(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, di
     }
     for name, keys in plans.items():
         text += f'[[devices]]\nid = "{name}"\n{keys}\nlink = {{ type = "tcp-listen", port = {ports[name]} }}\n'
+    text += f'[[sinks]]\nid = "store"\ntype = "influxdb"\nurl = "{victoria.url}"\nmeasurement = "samples"\n'
     daemon = Daemon(folder, text)
     daemon.start()
     yield daemon, {**ports, "taqman": master}
@@ -116,6 +121,30 @@ def test_an_unframed_recording_loses_no_result(wires: tuple[Daemon, dict[str, An
     if device == "euroimmun":
         values = {(row["value"], row["comparator"]) for row in rows}
         assert {(8, ">"), (7.41, None)} <= values
+
+
+@pytest.mark.parametrize("number", ["00", "01", "04"])
+def test_a_recorded_query_is_kept_and_is_no_result(wires: tuple[Daemon, dict[str, Any]], number: str) -> None:
+    daemon, ends = wires
+    data = (UNFRAMED / f"extracted/identify_test_{number}.astm").read_bytes()
+    before = daemon.verify()
+    with socket.create_connection(("127.0.0.1", ends["rvt"]), timeout=5) as sock:
+        sock.sendall(data)
+    assert eventually(lambda: daemon.verify()["messages"] > before["messages"])
+    after = daemon.verify()
+    assert after["observations"] == before["observations"]
+
+
+def test_what_the_recordings_said_is_in_the_store(wires: tuple[Daemon, dict[str, Any]], victoria: Victoria) -> None:
+    daemon, _ = wires
+    rows = daemon.export()
+    numbers = {row["seq"]: float(row["value"]) for row in rows if isinstance(row["value"], int | float)}
+    calls = {row["seq"]: CALLS.get(row["interpretation"], OTHER) for row in rows if row["interpretation"]}
+    assert len(numbers) > 10
+    assert len(calls) > 5
+    assert eventually(lambda: len(victoria.by_seq("seq", "samples")) == len(rows), 30)
+    assert victoria.by_seq("value", "samples") == numbers
+    assert victoria.by_seq("call", "samples") == calls
 
 
 def test_nothing_is_unaccounted_for(wires: tuple[Daemon, dict[str, Any]]) -> None:
