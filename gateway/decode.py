@@ -33,7 +33,7 @@ PATIENCE = 60.0
 after that, or right after the device's next whole message (so that the whole one's observations come first
 and the broken one adds only what was in no other)."""
 LINGER = 0.1
-"""Seconds decoding rests after a round. A lone result is read at once; while one instrument sends message after
+"""Seconds decoding rests once it has caught up. A lone result is read at once; while one instrument sends message after
 message, its frames' commits do not queue behind a commit of observations each time."""
 GIVE_WAY = 2.0
 """While instruments keep us busy, decoding rests this many times as long as it worked: acknowledging comes first,
@@ -91,6 +91,7 @@ class Outcome:
     upto: int
     broken: dict[int, tuple[str, float]]  # message -> device, when it is read whatever happens
     begun: set[int]  # messages whose end has not come
+    more: bool = False  # there was more to read than a batch
     rows: list[Row] = field(default_factory=list)
     failures: list[tuple[RawMessage, Failure]] = field(default_factory=list)
     late: list[tuple[RawMessage, list[Row], bool]] = field(default_factory=list)  # broken, its rows, was superseded
@@ -130,8 +131,10 @@ class Decoder:
                 await self._journal.write(outcome.store)
             last = outcome
             self.done.ring(last.upto)
-            busy = self._journal.raws.at - head >= BATCH // 2
-            await asyncio.sleep(min(LONGEST_REST, GIVE_WAY * (loop.time() - started)) if busy else LINGER)
+            if self._journal.raws.at - head >= BATCH // 2:  # instruments keep us busy
+                await asyncio.sleep(min(LONGEST_REST, GIVE_WAY * (loop.time() - started)))
+            elif not outcome.more:
+                await asyncio.sleep(LINGER)
 
     async def _wait(self, last: Outcome) -> None:
         due = min((due for _, due in last.broken.values()), default=None)
@@ -144,10 +147,9 @@ class Decoder:
     def _batch(self, db: sqlite3.Connection, last: Outcome) -> Outcome:
         outcome = Outcome(last.upto, dict(last.broken), set(last.begun))
         parts: dict[int, list[tuple[Any, ...]]] = {}
-        for row in db.execute(
-            f"SELECT {COLUMNS} FROM raw WHERE id > ? ORDER BY id LIMIT ?",  # noqa: S608 - constants
-            (last.upto, BATCH),
-        ):
+        query = f"SELECT {COLUMNS} FROM raw WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - constants
+        for count, row in enumerate(db.execute(query, (last.upto, BATCH)), 1):
+            outcome.more = count == BATCH
             outcome.upto = row[0]
             state, first = row[2], row[1] or row[0]
             follow(outcome.begun, *row[:3])
