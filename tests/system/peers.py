@@ -3,14 +3,20 @@ publisher on a real broker. What they count as acknowledged is what the other si
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import os
+import pty
+import select
 import shutil
 import socket
 import subprocess
 import threading
 import time
+import tty
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import paho.mqtt.client as mqtt
 import pytest
@@ -39,7 +45,15 @@ def frames(specimen: str, value: str, done: str = "20260115092830", encoding: st
     return built
 
 
-def deliver(sock: socket.socket, *pieces: bytes) -> bytes:
+class Wire(Protocol):
+    """What of a socket is needed to speak with the gateway."""
+
+    def sendall(self, data: bytes, /) -> None: ...
+    def recv(self, size: int, /) -> bytes: ...
+    def close(self) -> None: ...
+
+
+def deliver(sock: Wire, *pieces: bytes) -> bytes:
     """Send pieces, each after the answer to the one before, and EOT; the answers in a row."""
     answers = b""
     for piece in pieces:
@@ -65,30 +79,81 @@ class Analyser(threading.Thread):
             self.join()
 
     def run(self) -> None:
-        number, sock = 0, None
+        number, wire = 0, None
         while number < self._count and not self._stop_now.is_set():
             specimen, value = f"{self.name}-{number:05d}", f"{number}.{number % 10}"
             done = f"{START + timedelta(seconds=number):%Y%m%d%H%M%S}"
             try:
-                if sock is None:
-                    sock = socket.create_connection(("127.0.0.1", self._port), timeout=3)
-                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._deliver(sock, frames(specimen, value, done))
+                wire = wire or self._connect()
+                self._deliver(wire, frames(specimen, value, done))
             except OSError:
                 self.resent += 1
-                if sock:
-                    sock.close()
-                sock = None
+                if wire:
+                    wire.close()
+                wire = None
                 self._stop_now.wait(0.05)
                 continue
             self.acknowledged[specimen] = value
             number += 1
-        if sock:
-            sock.close()
+        if wire:
+            wire.close()
 
-    def _deliver(self, sock: socket.socket, message: list[bytes]) -> None:
-        if deliver(sock, ENQ, *message) != ACK * (1 + len(message)):
-            raise ConnectionError("not acknowledged")
+    def _connect(self) -> Wire:
+        sock = socket.create_connection(("127.0.0.1", self._port), timeout=3)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def _deliver(self, wire: Wire, message: list[bytes]) -> None:
+        for piece in (ENQ, *message):
+            wire.sendall(piece)
+            if wire.recv(1) != ACK:
+                raise ConnectionError("not acknowledged")
+        wire.sendall(EOT)
+
+
+class SerialAnalyser(Analyser):
+    """The same at the end of a serial line (a pseudo-terminal), which stays when the gateway goes."""
+
+    def __init__(self, name: str, count: int) -> None:
+        super().__init__(0, name, count)
+        self._master, self._slave = pty.openpty()  # ours stays open too, or the line would hang up
+        tty.setraw(self._slave)
+        self.tty = os.ttyname(self._slave)
+
+    def _connect(self) -> Wire:
+        line = SerialLine(self._master)
+        while line.waiting(0.2):  # whatever was said to a delivery given up answers none to come
+            line.recv(1)
+        line.sendall(EOT)
+        return line
+
+    def stop(self) -> None:
+        super().stop()
+        for descriptor in (self._master, self._slave):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
+
+
+class SerialLine:
+    """A descriptor that looks like a socket; a `Wire`."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def waiting(self, seconds: float) -> bool:
+        return bool(select.select([self._descriptor], [], [], seconds)[0])
+
+    def sendall(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def recv(self, size: int) -> bytes:
+        if not self.waiting(3.0):
+            raise TimeoutError("no answer")
+        return os.read(self._descriptor, size)
+
+    def close(self) -> None:
+        """The line stays."""
 
 
 class Broker:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.system.daemon import Daemon, free_port
-from tests.system.peers import Analyser, Broker, Publisher
+from tests.system.peers import Analyser, Broker, Publisher, SerialAnalyser
 from tests.system.stores import Victoria, own_victoria
 
 __all__ = ["own_victoria"]
@@ -38,6 +38,11 @@ url = "{store}"
 id = "analyser"
 driver = "astm"
 link = {{ type = "tcp-listen", port = {port} }}
+
+[[devices]]
+id = "analyser-serial"
+driver = "astm"
+link = {{ type = "serial", port = "{tty}" }}
 
 [[devices]]
 id = "freezer"
@@ -87,8 +92,9 @@ def bench(tmp_path: Path, own_victoria: Victoria) -> Iterator[Bench]:
     broker = Broker(tmp_path / "broker")
     broker.start()
     port = free_port()
-    daemon = Daemon(tmp_path, CONFIG.format(broker=broker.port, store=own_victoria.url, port=port))
-    analysers = [Analyser(port, f"S{n}", 1_000_000) for n in range(3)]
+    serial = SerialAnalyser("SERIAL", 1_000_000)
+    daemon = Daemon(tmp_path, CONFIG.format(broker=broker.port, store=own_victoria.url, port=port, tty=serial.tty))
+    analysers = [*(Analyser(port, f"S{n}", 1_000_000) for n in range(3)), serial]
     publisher = Publisher(broker.port, "lab/freezer", 1_000_000, pause=0.002)
     made = Bench(daemon, own_victoria, analysers, publisher)
     yield made
@@ -100,10 +106,11 @@ def bench(tmp_path: Path, own_victoria: Victoria) -> Iterator[Bench]:
 def judge(bench: Bench, rows: list[dict[str, Any]], report: dict[str, Any]) -> None:
     """Nothing acknowledged is missing, nothing is there twice, nothing has changed, in the journal and the store."""
     acknowledged = {k: v for analyser in bench.analysers for k, v in analyser.acknowledged.items()}
-    results = Counter(row["specimen"] for row in rows if row["device"] == "analyser")
+    assert any(specimen.startswith("SERIAL") for specimen in acknowledged), "nothing over the serial line"
+    results = Counter(row["specimen"] for row in rows if row["device"] != "freezer")
     assert not acknowledged.keys() - results.keys(), "acknowledged and lost"
     assert {specimen for specimen, times in results.items() if times > 1} == set(), "stored twice"
-    values = {row["specimen"]: row["value"] for row in rows if row["device"] == "analyser"}
+    values = {row["specimen"]: row["value"] for row in rows if row["device"] != "freezer"}
     assert {k: values[k] for k in acknowledged} == {k: float(v) for k, v in acknowledged.items()}
     readings = bench.publisher.acknowledged
     assert len(acknowledged) > 100, "hardly any load"
