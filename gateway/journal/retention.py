@@ -92,7 +92,7 @@ def _resolved(db: sqlite3.Connection, upto: int) -> int:
     ).fetchall()
     for entry, raw in entries:
         db.execute("DELETE FROM quarantine WHERE id=?", (entry,))
-        db.execute("DELETE FROM raw WHERE id <= ?1 AND (id=?2 OR (id>?2 AND message=?2))", (upto, raw))
+        db.execute("DELETE FROM raw WHERE id BETWEEN ?2 AND ?1 AND (id=?2 OR message=?2)", (upto, raw))
     return len(entries)
 
 

@@ -55,6 +55,8 @@ MIGRATIONS: Final = (
         body     BLOB NOT NULL      -- the observation as JSON, without seq
     ) STRICT;
     CREATE UNIQUE INDEX observation_uid ON observation (uid);
+    CREATE INDEX observation_raw ON observation (raw);
+    CREATE INDEX observation_results ON observation (seq) WHERE kind IN ('result', 'qc');  -- few among readings
     CREATE INDEX observation_series ON observation (device, quantity, time);
     CREATE INDEX observation_specimen ON observation (specimen) WHERE specimen IS NOT NULL;
 

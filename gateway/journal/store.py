@@ -390,7 +390,7 @@ def _close_unfinished(db: sqlite3.Connection) -> None:
     for message in begun:
         db.execute(
             "INSERT INTO raw (message, state, device, channel, received, packet, codec, data)"
-            " SELECT ?1, ?2, device, channel, max(received), 0, 0, x'' FROM raw WHERE id=?1 OR (id>?1 AND message=?1)",
+            " SELECT ?1, ?2, device, channel, max(received), 0, 0, x'' FROM raw WHERE id>=?1 AND (id=?1 OR message=?1)",
             (message, BROKEN),
         )
     db.execute("COMMIT")

@@ -32,7 +32,10 @@ _NOT_A_LEVEL: Final = re.compile(r"[+#/\x00-\x1f\x7f]")
 
 
 class Client(aiomqtt.Client):
-    """aiomqtt, but it remembers why a broker would not have a message (PUBACK's reason code, MQTT 5 alone)."""
+    """aiomqtt, but it remembers why a broker would not have a message (PUBACK's reason code, MQTT 5 alone).
+
+    The method is private to aiomqtt, which is pinned to 2.5; the sink's tests hold it against a real broker.
+    """
 
     refusal = ""
 
