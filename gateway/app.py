@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+LAST_WORD = 0.5  # seconds for the stop's own entry in the audit chain
 DRAIN = 2.0  # seconds at a stop for what has been acknowledged to be decoded and delivered
 TIDY_EVERY = 60.0
 LOOK_EVERY = 1.0  # notice what commands have written to the journal
@@ -56,6 +57,7 @@ class App:
         self._path = path
         self._links = Links(config, journal, self._unclaimed)
         self._reloading = asyncio.Lock()
+        self._stopping = False
 
     async def start(self) -> None:
         """Start every part; returns when every listener listens."""
@@ -149,6 +151,8 @@ class App:
     async def reload(self) -> None:
         """Read the configuration again and change only what differs; a broken file changes nothing."""
         async with self._reloading:
+            if self._stopping:
+                return
             try:
                 new = load(self._path)
             except ConfigError as error:
@@ -197,13 +201,16 @@ class App:
 
     async def stop(self) -> None:
         """Take in nothing more, let what was acknowledged go through, then stop the rest."""
+        self._stopping = True
         names = list(self.supervisor.parts)
         await self.supervisor.stop(*(n for n in names if n.startswith(("device:", "broker:", "control", "tidy"))))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN):
                 await self._drained()
-        await self.supervisor.stop(*self.supervisor.parts)
-        await self.journal.write(lambda t: t.audit("stop"))
+        await self.supervisor.close()
+        with contextlib.suppress(TimeoutError):  # where the disk refuses
+            async with asyncio.timeout(LAST_WORD):
+                await self.journal.write(lambda t: t.audit("stop"))
 
     async def _drained(self) -> None:
         await self.journal.write(lambda _t: None)

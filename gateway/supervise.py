@@ -33,9 +33,12 @@ class Supervisor:
     def __init__(self, group: asyncio.TaskGroup) -> None:
         self._group = group
         self.parts: dict[str, Part] = {}
+        self._closed = False
 
     def start(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
-        """Run `run()` until `stop(name)`; ValueError if the name is taken."""
+        """Run `run()` until `stop(name)`; not at all after `close`. ValueError if the name is taken."""
+        if self._closed:
+            return
         if name in self.parts:
             raise ValueError(f"{name} is already running")
         part = self.parts[name] = Part(name)
@@ -48,6 +51,11 @@ class Supervisor:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def close(self) -> None:
+        """Stop every part; what a reload under way would start now is not started any more."""
+        self._closed = True
+        await self.stop(*self.parts)
 
     async def _keep_running(self, part: Part, run: Callable[[], Awaitable[None]]) -> None:
         loop = asyncio.get_running_loop()

@@ -7,6 +7,7 @@ transitions' rows in the audit chain. So a restart goes on exactly where it stop
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -38,6 +39,7 @@ log = structlog.get_logger()
 
 BATCH = 1000
 TICK = 1.0
+SAVE_WITHIN = 1.0  # seconds, at a stop
 SAVE_EVERY = 5.0  # seconds the saved place may be behind; transitions are saved at once
 LOOK_EVERY = 10.0  # seconds between looks at quarantine
 LINK_LOST_FOR = 60.0
@@ -93,7 +95,9 @@ class AlarmEngine:
             try:
                 await self._follow()
             finally:
-                await asyncio.shield(asyncio.ensure_future(self._save()))
+                with contextlib.suppress(TimeoutError):  # where the disk refuses: the journal tells it all again
+                    async with asyncio.timeout(SAVE_WITHIN):
+                        await asyncio.shield(asyncio.ensure_future(self._save()))
 
     async def _follow(self) -> None:
         head = self._journal.observations.at

@@ -235,6 +235,36 @@ def test_a_disk_that_is_full_stops_acknowledgements_and_nothing_else(lab: Lab) -
     assert eventually(lambda: bool(_ready(lab.daemon)["ok"]))
 
 
+def test_a_stop_ends_a_reload_under_way(lab: Lab) -> None:
+    """SIGTERM at any moment after SIGHUP: what the reload would start has nobody to stop it."""
+    config, text = lab.daemon.config, lab.daemon.config.read_text()
+    for turn in range(12):
+        config.write_text(text.replace('id = "immunology"', f'id = "immunology"\nlabel = "Room {turn}"'))
+        assert lab.daemon.process
+        lab.daemon.process.send_signal(signal.SIGHUP)
+        time.sleep(turn * 0.004)
+        started = time.monotonic()
+        assert lab.daemon.stop() == 0
+        assert time.monotonic() - started < 5.0
+        lab.daemon.start()
+
+
+def test_a_stop_does_not_wait_for_a_disk_that_is_full(lab: Lab) -> None:
+    resource = pytest.importorskip("resource")
+    assert lab.daemon.process
+    resource.prlimit(lab.daemon.process.pid, resource.RLIMIT_FSIZE, (1024, resource.RLIM_INFINITY))
+    with lab.connect() as sock:
+        sock.sendall(ENQ + frames("S1", "1.0")[0])
+        assert sock.recv(1) == ACK
+        assert eventually(lambda: not _ready(lab.daemon)["ok"])
+        started = time.monotonic()
+        assert lab.daemon.stop() == 0
+        assert time.monotonic() - started < 5.0
+        sock.settimeout(5)
+        assert sock.recv(1) == b"", "nothing was acknowledged"
+    lab.daemon.start()
+
+
 def _ready(daemon: Daemon) -> dict[str, Any]:
     import urllib.error
     import urllib.request
