@@ -65,24 +65,33 @@ def export_to(
     wanted = Selection(moment(since) if since else None, moment(until) if until else None, device, quantity)
     with open_journal(config) as db:
         (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM observation").fetchone()
-        rows = _with_progress(lines(db, wanted), last) if sys.stderr.isatty() else lines(db, wanted)
-        WRITERS[form](rows, cast(BinaryIO, output))
+        WRITERS[form](_with_progress(lines(db, wanted), last), cast(BinaryIO, output))
         output.flush()
 
 
 def _with_progress(rows: Iterator[tuple[int, bytes]], last: int) -> Iterator[tuple[int, bytes]]:
     for count, row in enumerate(rows):
         if count % 5000 == 0:
-            sys.stderr.write(f"\r{100 * row[0] // max(last, 1)} %")
+            _progress(f"{100 * row[0] // max(last, 1)} %")
         yield row
-    sys.stderr.write("\r     \r")
+    _progress("")
+
+
+def _progress(text: str) -> None:
+    """What long work is at, where somebody watches a terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r{text:<40}" if text else f"\r{'':40}\r")
+        sys.stderr.flush()
 
 
 def verify_journal(config: Config, ledgers: tuple[Path, ...]) -> tuple[dict[str, Any], bool]:
     """The journal's account of itself, and against ledgers what the simulators meant; whether all is well."""
     with open_journal(config) as db:
+        _progress("checking the file's pages")
         damage = [row[0] for row in db.execute("PRAGMA integrity_check(10)") if row[0] != "ok"]
+        _progress("checking the audit chain")
         entries, broken = audit.broken(db)
+        _progress("counting messages")
         books = account(db, readings(config).get)
         report: dict[str, Any] = {"journal": "damaged" if damage else "sound", "damage": damage, **asdict(books)}
         report["audit"] = f"{entries} entries, " + ("whole" if broken is None else f"broken at {broken}")
@@ -90,9 +99,11 @@ def verify_journal(config: Config, ledgers: tuple[Path, ...]) -> tuple[dict[str,
         if ledgers:
             from gateway.verify import against
 
-            counts, fine = against(ledgers, lines(db, Selection()))
+            (last,) = db.execute("SELECT coalesce(max(seq), 0) FROM observation").fetchone()
+            counts, fine = against(ledgers, _with_progress(lines(db, Selection()), last))
             report |= counts
             good = good and fine
+    _progress("")
     return report, good
 
 

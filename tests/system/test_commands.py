@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import pty
 import re
 import signal
 import socket
@@ -133,6 +135,21 @@ def test_export_as_csv_and_parquet_is_the_journal(lab: Lab, tmp_path: Path) -> N
     assert lab.daemon.export("--device", "immun*") == []
     assert lab.daemon.export("--until", "2026-01-15T00:00:00Z") == []
     assert len(lab.daemon.export("--since", "2026-01-15T00:00:00Z", "--quantity", "c*")) == 1
+
+
+@pytest.mark.parametrize(("command", "word"), [("export", b"%"), ("verify", b"audit chain")])
+def test_long_work_shows_progress_on_a_terminal_and_nowhere_else(lab: Lab, command: str, word: bytes) -> None:
+    with lab.connect() as sock:
+        deliver(sock, ENQ, *frames("S1", "12.4"))
+    lab.daemon.until(1)
+    assert lab.daemon.command(command).stderr == ""
+    master, slave = pty.openpty()
+    arguments = [sys.executable, "-m", "gateway.cli", command, "-c", str(lab.daemon.config)]
+    done = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=slave, check=True)
+    assert done.stdout
+    assert word in os.read(master, 4096)
+    os.close(master)
+    os.close(slave)
 
 
 def test_what_was_not_understood_is_once_the_configuration_knows_better(lab: Lab) -> None:
