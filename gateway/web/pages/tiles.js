@@ -17,8 +17,8 @@ const BESIDE = 2; // further values on a tile
 const SECONDARY = /^(battery|link-?quality|lqi|rssi|snr|voltage|signal)/;
 
 /**
- * What a tile shows large, and after it the rest: a watched quantity first, then readings, then what instruments say
- * about themselves. An analyser shows its newest result.
+ * What a tile shows large, and after it the rest: a watched quantity first, then readings (temperature, other numbers,
+ * switches), then what instruments say about themselves. An analyser shows its newest result.
  * @param {Device} device
  * @param {Observation[]} values
  */
@@ -26,8 +26,10 @@ export function ranked(device, values) {
   const watched = (/** @type {Observation} */ seen) => device.limits.some((limit) => limit.quantity === seen.quantity || limit.quantity === "*");
   const rank = (/** @type {Observation} */ seen) => {
     if (seen.kind === "result" || seen.kind === "qc") return 0;
-    if (seen.kind === "reading") return SECONDARY.test(seen.quantity) ? 3 : watched(seen) ? 1 : 2;
-    return 4;
+    if (seen.kind !== "reading") return 6;
+    if (SECONDARY.test(seen.quantity)) return 5;
+    if (watched(seen)) return 1;
+    return typeof seen.value !== "number" ? 4 : seen.quantity === "temperature" ? 2 : 3;
   };
   return values.sort((a, b) => {
     const place = rank(a) - rank(b);
