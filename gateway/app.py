@@ -113,7 +113,7 @@ class App:
         options = self.config.journal
         while True:
             readers = [ALARMS, *(f"{SINK}{sink}" for sink in self.sinks)]
-            gone = await self.journal.write(lambda t: retention.step(t, options.keep, options.keep_bytes, readers))  # noqa: B023
+            gone = await self.journal.write(lambda t: retention.step(t, options.keep, options.keep_bytes, readers))  # noqa: B023 - awaited
             await asyncio.sleep(0 if gone else TIDY_EVERY)
 
     async def _look(self) -> None:

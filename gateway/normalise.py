@@ -9,7 +9,6 @@ import hashlib
 import math
 import re
 import unicodedata
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -85,7 +84,7 @@ class Normaliser:
         self._declared = {quantity.name: quantity for quantity in quantities}
         self._identity = identity
         self._clock = Clock(ZoneInfo(settings.timezone), settings.time_format, settings.clock_limit)
-        self._offsets: deque[float] = deque(maxlen=OFFSETS)
+        self._offsets: tuple[float, ...] = ()  # replaced whole: it is read by another thread
         self._tests = {_trimmed(name): test for name, test in settings.tests.items()}
         self._words = {word.casefold().strip(): meaning for word, meaning in settings.words.items()}
 
@@ -95,6 +94,8 @@ class Normaliser:
         received = instant(message.received)
         rows = []
         for index, draft in enumerate(drafts):
+            if index == 0:
+                self._note_offset(draft, received)
             test = self._test(draft.test)
             uid = uids.uid(draft, index)
             if not test.ignore:
@@ -303,7 +304,6 @@ class Normaliser:
     def _time(self, draft: Draft, received: datetime, work: _Work) -> datetime:
         """The best knowledge of when it was measured; doubts are said."""
         moment = best(draft, received, self._clock)
-        self._note_offset(draft, received)
         if moment.day_only:
             work.extra["time_precision"] = "day"
         if moment.offset is not None:
@@ -317,7 +317,7 @@ class Normaliser:
     def _note_offset(self, draft: Draft, received: datetime) -> None:
         measured = offset(draft, received, self._clock)
         if measured is not None:
-            self._offsets.append(measured)
+            self._offsets = (*self._offsets[1 - OFFSETS :], measured)
 
     @property
     def clock_offset(self) -> float | None:
