@@ -184,6 +184,7 @@ def drivers_(name: str | None, as_json: bool) -> None:
 @click.option("--count", type=int, help="Stop when so many messages are acknowledged.")
 @click.option("--device", default="", help="The configured device id, for the ledger.")
 @click.option("--model", help="What it measures (default: the driver's usual).")
+@click.option("--variant", default="", help="A variant of the driver.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="A driver option, as TOML; repeatable.")
 def simulate(**asked: Any) -> None:
     """Run one simulated instrument and print where it can be reached."""
@@ -222,16 +223,19 @@ def capture(config_path: Path, device: str, output: Path, seconds: float | None)
 @main.command()
 @click.argument("recording", type=click.Path(path_type=Path, exists=True))
 @click.option("--driver", required=True, help="Decode with this driver.")
-@click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="A driver option, as TOML; repeatable.")
+@click.option("--variant", default="", help="A variant of the driver.")
+@click.option(
+    "--option", "options", multiple=True, metavar="KEY=VALUE", help="A key of the device, as TOML; repeatable."
+)
 @click.option("--to", "address", metavar="HOST:PORT", help="Send the instrument's side there instead of decoding.")
-def replay(recording: Path, driver: str, options: tuple[str, ...], address: str | None) -> None:
+def replay(recording: Path, driver: str, variant: str, options: tuple[str, ...], address: str | None) -> None:
     """Decode a recording, or send it again."""
     from gateway.traffic import decode_recording, send_recording
 
     if address:
-        asyncio.run(send_recording(recording, driver, options, address, click.echo))
+        asyncio.run(send_recording(recording, address, click.echo))
         return
-    for line in decode_recording(recording, driver, options):
+    for line in decode_recording(recording, driver, variant, options):
         click.echo(line)
 
 

@@ -193,7 +193,7 @@ def _preset(driver: Driver, table: dict[str, Any], here: Location, problems: _Pr
         return {}
     for known in driver.variants:
         if known.name == variant:
-            return dict(known.options)
+            return {**known.device, **known.options}
     names = [known.name for known in driver.variants]
     problems.add((*here, "variant"), f"{driver.name} has no variant {variant!r}. {_suggest(str(variant), names)}")
     return {}

@@ -160,6 +160,7 @@ def run_simulation(asked: dict[str, Any], echo: Tell) -> None:
         driver=asked["driver"],
         link=asked["link"] or "pty",
         model=asked["model"] or "",
+        variant=asked["variant"],
         options=options_from(asked["options"]),
         rate=asked["rate"],
         speed=asked["speed"],

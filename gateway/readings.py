@@ -13,7 +13,7 @@ def reading(device: Device) -> Reading:
     """How this device's messages are read."""
     driver: Driver = drivers.load(device.driver)
     identity = device.identity or driver.identity(device)
-    return Reading(driver, device, Normaliser(device.id, device, driver.quantities, identity))
+    return Reading(driver, device, Normaliser(device.id, device, driver.observed(device), identity))
 
 
 def readings(config: Config) -> dict[str, Reading]:

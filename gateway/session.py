@@ -79,6 +79,7 @@ class Conversation:
         self._thread: Thread | None = None  # the message whose frames are coming in
         self._timer: asyncio.TimerHandle | None = None
         self._paused = False
+        self._epoch = time.time() - self._loop.time()  # an exchange's clock: the loop's, set to Unix time
         self._arm()
 
     def feed(self, chunk: Chunk, done: Callable[[], None]) -> None:
@@ -106,14 +107,17 @@ class Conversation:
     def _tick(self) -> None:
         self._timer = None
         deadline = self._exchange.deadline
-        if deadline is not None and self._loop.time() >= deadline:
+        if deadline is not None and self._now() >= deadline:
             self._carry_out(self._exchange.tick, NO_BYTES, None)
         self._arm()
+
+    def _now(self) -> float:
+        return self._loop.time() + self._epoch
 
     def _carry_out(self, events: Callable[[float], Iterable[Event]], chunk: Chunk, delivery: _Delivery | None) -> None:
         now = self._loop.time()
         try:
-            for event in events(now):
+            for event in events(now + self._epoch):
                 self._event(event, chunk, delivery, now)
         except WireError as error:
             log.warning("conversation ended", device=self._device, peer=self._port.peer, why=str(error))
@@ -122,7 +126,7 @@ class Conversation:
             log.exception("exchange failed", device=self._device, peer=self._port.peer)
             self._event(Rejected(chunk.data, Reason.FAULT, detail="exchange failed"), chunk, delivery, now)
             self._port.close()
-        if self._timer is None or (self._exchange.deadline or 0.0) < self._timer.when():
+        if self._timer is None or (self._exchange.deadline or 0.0) - self._epoch < self._timer.when():
             self._arm()
 
     def _event(self, event: Event, chunk: Chunk, delivery: _Delivery | None, now: float) -> None:
@@ -130,10 +134,12 @@ class Conversation:
             if event.data:
                 self._owe(_Owed(event.data, now, ready=True))
             return
+        channel = ""
         if isinstance(event, Rejected):
             self._traffic.refused += 1
             state, thread, reason, detail = REFUSED, None, str(event.reason), event.detail
         else:
+            channel = event.channel
             thread, reason, detail = self._thread, "", ""
             if not event.complete:
                 thread = self._thread = self._thread or Thread()
@@ -156,7 +162,7 @@ class Conversation:
         self._journal.keep(
             Keep(
                 self._device,
-                chunk.channel or self._port.peer,
+                channel or chunk.channel or self._port.peer,
                 time.time_ns(),
                 event.raw,
                 state,
@@ -198,7 +204,7 @@ class Conversation:
             return
         if self._timer:
             self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self._tick)
+        self._timer = self._loop.call_at(deadline - self._epoch, self._tick)
 
 
 class Session:

@@ -14,7 +14,7 @@ from typing import Any
 import drivers
 from drivers.kit import recording
 from drivers.kit.declare import Driver
-from drivers.kit.exchange import Received, Rejected
+from drivers.kit.exchange import Rejected
 from gateway import control
 from gateway.decode import Failure, Reading, read
 from gateway.journal.schema import BROKEN, LAST
@@ -69,37 +69,26 @@ async def record(data_dir: Path, device: str, driver: str, output: Path, seconds
             echo(f"{count} pieces of traffic in {output}")
 
 
-def decode_recording(path: Path, driver_name: str, words: Sequence[str]) -> Iterator[str]:
+def decode_recording(path: Path, driver_name: str, variant: str, words: Sequence[str]) -> Iterator[str]:
     """JSON lines of what a recording says, through the driver and the normaliser. Errors: LookupError, ValueError."""
-    driver, options = _driver(driver_name, words)
-    pieces = [piece for piece in recording.read(path.read_text(encoding="utf-8")) if piece.incoming]
-    exchange, frames, number = driver.host(options), b"", 0
-    normaliser = Normaliser(driver_name, DeviceSettings(), driver.quantities, driver.identity(options))
-    for piece in [*pieces, None]:
-        events = exchange.receive(piece.data, piece.at) if piece else exchange.close()
-        for event in events:
-            if isinstance(event, Rejected):
-                yield json.dumps({"refused": str(event.reason), "detail": event.detail, "bytes": readable(event.raw)})
-            if not isinstance(event, Received):
-                continue
-            frames += event.raw
-            if not event.complete:
-                continue
-            number += 1
-            channel = piece.channel if piece else ""
-            state = LAST if event.sound else BROKEN
-            message = RawMessage(number, driver_name, channel, time.time_ns(), frames, state, False, bool(channel))
-            frames = b""
-            rows = read(message, Reading(driver, options, normaliser))
-            if isinstance(rows, Failure):
-                yield json.dumps({"quarantine": str(rows.reason), "detail": rows.detail})
-            else:
-                yield from (row.body.decode() for row in rows)
+    driver, options, settings = _driver(driver_name, variant, words)
+    pieces = recording.read(path.read_text(encoding="utf-8"))
+    normaliser = Normaliser(driver_name, settings, driver.observed(options), driver.identity(options))
+    for number, heard in enumerate(recording.play(driver.host(options), pieces), 1):
+        if isinstance(heard, Rejected):
+            yield json.dumps({"refused": str(heard.reason), "detail": heard.detail, "bytes": readable(heard.raw)})
+            continue
+        state, topic = LAST if heard.sound else BROKEN, "/" in heard.channel
+        message = RawMessage(number, driver_name, heard.channel, time.time_ns(), heard.data, state, False, topic)
+        rows = read(message, Reading(driver, options, normaliser))
+        if isinstance(rows, Failure):
+            yield json.dumps({"quarantine": str(rows.reason), "detail": rows.detail})
+        else:
+            yield from (row.body.decode() for row in rows)
 
 
-async def send_recording(path: Path, driver_name: str, words: Sequence[str], address: str, echo: Echo) -> None:
+async def send_recording(path: Path, address: str, echo: Echo) -> None:
     """Play the instrument's side of a recording to HOST:PORT, waiting for an answer wherever one was recorded."""
-    _driver(driver_name, words)
     host, _, port = address.rpartition(":")
     pieces = list(recording.read(await asyncio.to_thread(path.read_text, encoding="utf-8")))
     reader, writer = await asyncio.open_connection(host or "127.0.0.1", int(port))
@@ -116,12 +105,17 @@ async def send_recording(path: Path, driver_name: str, words: Sequence[str], add
         writer.close()
 
 
-def _driver(name: str, words: Sequence[str]) -> tuple[Driver, Any]:
+def _driver(name: str, variant: str, words: Sequence[str]) -> tuple[Driver, Any, DeviceSettings]:
+    """The driver, its options, and how its values are read: what is no option of the driver is a device's key."""
     try:
         driver = drivers.load(name)
     except KeyError:
         raise LookupError(f"no driver is called {name!r}. Known are: {', '.join(drivers.names())}.") from None
-    return driver, driver.options.model_validate(options_from(words))
+    given = options_from(words)
+    settings = {key: value for key, value in given.items() if key in DeviceSettings.model_fields}
+    usual = dict(driver.preset(variant).device) if variant else {}
+    options = driver.trial(variant, {key: value for key, value in given.items() if key not in settings})
+    return driver, options, DeviceSettings.model_validate({**usual, **settings})
 
 
 def options_from(words: Iterable[str]) -> dict[str, Any]:

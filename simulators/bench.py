@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from drivers.kit.declare import Message
 from drivers.kit.exchange import Event, Exchange, Received, Rejected, Send, Speaker
 from simulators.faults import Faults, Pause
 
@@ -19,7 +20,7 @@ class Bench:
     instrument: Speaker
     faults: Faults = field(default_factory=lambda: Faults({}, 1))
     now: float = 0.0
-    heard: list[bytes] = field(default_factory=list)  # whole messages the host received
+    heard: list[Message] = field(default_factory=list)  # whole messages the host received
     refused: list[Rejected] = field(default_factory=list)
     _frames: bytes = b""
     _to_host: list[bytes] = field(default_factory=list)
@@ -69,7 +70,7 @@ class Bench:
                 self._frames += event.raw
                 if event.complete:
                     if event.sound:
-                        self.heard.append(self._frames)
+                        self.heard.append(Message(self._frames, event.channel))
                     self._frames = b""
             data = event.data if isinstance(event, Send) else event.reply
             if data:

@@ -11,11 +11,11 @@ from itertools import islice
 from typing import Any
 
 from drivers.kit import manual
-from drivers.kit.declare import Driver, Message
+from drivers.kit.declare import Driver, Evidence, Message, Variant
 from drivers.kit.exchange import DecodeError, Event, Exchange
 from simulators.bench import Bench
 from simulators.faults import Faults
-from simulators.models import USUAL, model
+from simulators.models import model
 
 START = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 MESSAGES = 6
@@ -33,8 +33,8 @@ class Finding:
 
 
 def check(driver: Driver, options: Any = None, seed: int = 1) -> list[Finding]:
-    """Every property of the kit; `options` default to the driver's own defaults."""
-    options = options if options is not None else driver.options()
+    """Every property of the kit; `options` default to those of the driver's example."""
+    options = options if options is not None else driver.trial()
     sent = messages(driver, options, seed)
     wire = _on_the_wire(driver, options, sent)
     tests: tuple[tuple[str, Callable[[], str]], ...] = (
@@ -44,6 +44,7 @@ def check(driver: Driver, options: Any = None, seed: int = 1) -> list[Finding]:
         ("faults give no wrong message", lambda: _recovers(driver, options, sent, seed)),
         ("decode is pure", lambda: _pure(driver, options, sent)),
         ("decode takes any bytes", lambda: _decodes_anything(driver, options, sent, seed)),
+        ("evidence is named", lambda: _evidence(driver)),
         ("LOINC check digits", lambda: _codes(driver)),
         ("names are lower-case-with-hyphens", lambda: _names(driver)),
         ("manual renders", lambda: "" if driver.name in manual.page(driver) else "its name is missing"),
@@ -53,7 +54,7 @@ def check(driver: Driver, options: Any = None, seed: int = 1) -> list[Finding]:
 
 def messages(driver: Driver, options: Any, seed: int) -> list[bytes]:
     """What the driver's usual model says, encoded."""
-    source = model(USUAL.get(driver.name, "room"), seed)
+    source = model(driver.model, seed, driver.observed(options))
     return [driver.encode(source.draw(START + timedelta(seconds=10 * n)), options) for n in range(MESSAGES)]
 
 
@@ -67,7 +68,7 @@ def _talk(driver: Driver, options: Any, sent: Iterable[bytes], faults: Faults | 
 
 
 def _on_the_wire(driver: Driver, options: Any, sent: Iterable[bytes]) -> bytes:
-    return b"".join(_talk(driver, options, sent).heard)
+    return b"".join(message.data for message in _talk(driver, options, sent).heard)
 
 
 def _feed(exchange: Exchange, pieces: Iterable[bytes]) -> list[Event]:
@@ -108,7 +109,7 @@ def _meets(driver: Driver, options: Any, sent: list[bytes]) -> str:
     bench = _talk(driver, options, sent)
     if bench.refused:
         return f"the host refused {bench.refused[0].raw[:60]!r}: {bench.refused[0].reason}"
-    drafts = [draft for heard in bench.heard for draft in driver.decode(Message(heard), options)]
+    drafts = [draft for heard in bench.heard for draft in driver.decode(heard, options)]
     return "" if drafts else "nothing it said became a draft"
 
 
@@ -122,26 +123,35 @@ def _recovers(driver: Driver, options: Any, sent: list[bytes], seed: int) -> str
 
 def _pure(driver: Driver, options: Any, sent: list[bytes]) -> str:
     for heard in _talk(driver, options, sent).heard:
-        if list(driver.decode(Message(heard), options)) != list(driver.decode(Message(heard), options)):
-            return f"decoded twice, differently: {heard[:60]!r}"
+        if list(driver.decode(heard, options)) != list(driver.decode(heard, options)):
+            return f"decoded twice, differently: {heard.data[:60]!r}"
     return ""
 
 
 def _decodes_anything(driver: Driver, options: Any, sent: list[bytes], seed: int) -> str:
     rng = random.Random(seed)
-    for message in [*sent, b"", rng.randbytes(300)]:
+    heard = _talk(driver, options, sent).heard
+    for message in [*heard, *map(Message, (*sent, b"", rng.randbytes(300)))]:
         for _ in range(20):
-            ruined = bytearray(message)
+            ruined = bytearray(message.data)
             for _ in range(rng.randrange(4)):
                 if ruined:
                     ruined[rng.randrange(len(ruined))] = rng.randrange(256)
             cut = bytes(ruined[: rng.randrange(len(ruined) + 1)])
             try:
-                list(islice(driver.decode(Message(cut, sound=False), options), MOST_DRAFTS))
+                list(islice(driver.decode(Message(cut, message.channel, sound=False), options), MOST_DRAFTS))
             except DecodeError:
                 continue
             except Exception as error:  # noqa: BLE001 - any other exception is the finding
                 return f"{type(error).__name__} on {cut[:60]!r}"
+    return ""
+
+
+def _evidence(driver: Driver) -> str:
+    claims: list[Driver | Variant] = [driver, *driver.variants]
+    for one in claims:
+        if (one.evidence >= Evidence.RECORDING) != bool(one.recordings):
+            return f"{one.name}: evidence is {one.evidence.name}, recordings are {list(one.recordings)}"
     return ""
 
 

@@ -17,7 +17,7 @@ from drivers.kit.exchange import Event, Send, Speaker
 from simulators import ledger as ledgers
 from simulators.endpoints import Endpoint, FolderEndpoint, GoneError, MqttEndpoint, PtyEndpoint, TcpEndpoint
 from simulators.faults import Do, Faults, Pause
-from simulators.models import USUAL, Clock, Model, model
+from simulators.models import Clock, Model, model
 
 AHEAD = 20  # messages offered and not delivered yet, at most
 RETRY = 0.2  # seconds between tries to connect
@@ -41,6 +41,7 @@ class Plan:
     seconds: float | None = None
     count: int | None = None
     zone: str = "UTC"
+    variant: str = ""
 
 
 class Instrument:
@@ -54,8 +55,8 @@ class Instrument:
             raise LookupError(
                 f"no driver is called {plan.driver!r}. Known are: {', '.join(drivers.names())}."
             ) from None
-        self.options = self.driver.options.model_validate(dict(plan.options))
-        self.model: Model = model(plan.model or USUAL.get(plan.driver, "room"), plan.seed)
+        self.options = self.driver.trial(plan.variant, plan.options)
+        self.model: Model = model(plan.model or self.driver.model, plan.seed, self.driver.observed(self.options))
         self.faults = Faults(plan.faults, plan.seed)
         self.sent = self.acknowledged = 0
         self._speaker: Speaker = self.driver.instrument(self.options)

@@ -24,6 +24,8 @@ class Dialect:
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     evidence: Evidence = Evidence.MANUAL
     note: str = ""
+    recordings: tuple[str, ...] = ()
+    device: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
 DIALECTS = (
@@ -32,7 +34,9 @@ DIALECTS = (
         models=("Euroimmun Analyzer I",),
         options={"specimen": ("P4", "P3"), "patient": ()},
         evidence=Evidence.RECORDING,
-        note='The specimen stands in P4 only, and the header names nobody. Set `decimal = ","` on the device.',
+        recordings=("github.com/blutspende/go-astm examples/euroimmun_analyzer1_v10",),
+        device={"decimal": ","},
+        note="The specimen stands in P4 only, and the header names nobody; numbers come with a decimal comma.",
     ),
     Dialect(
         name="bio-rad-ih",
@@ -40,6 +44,7 @@ DIALECTS = (
         sender=r"\bIH v|\bIH-(500|1000)\b",
         options={"value": "R4.*", "unit": ""},
         evidence=Evidence.RECORDING,
+        recordings=("github.com/blutspende/go-astm examples/ihcom_v52",),
         note="A blood group is several components (ABO^RhD^...): they stay together. R5 is no unit.",
     ),
     Dialect(
@@ -48,6 +53,7 @@ DIALECTS = (
         sender=r"^H5[05]0(\^|$)",
         options={"loinc": ("R3.5", "R3.1")},
         evidence=Evidence.RECORDING,
+        recordings=("github.com/blutspende/go-astm examples/yumizen",),
         note="R3 brings a LOINC code beside the maker's name; controls are marked in H12 and O16.",
     ),
     Dialect(
@@ -56,6 +62,7 @@ DIALECTS = (
         sender=r"\bAMPLILINK\b",
         options={"value_pattern": r"^(?P<value>\S+) \((?P<log10>\d+[.,]\d+)\)$"},
         evidence=Evidence.RECORDING,
+        recordings=("github.com/deforay/intelis-interfacing TaqMan 96 captures",),
         note="Titers come with their logarithm in brackets: `2.52E+3 (3.40)`; it goes into `attributes.log10`.",
     ),
     Dialect(
@@ -93,7 +100,15 @@ DIALECTS = (
 )
 
 VARIANTS = tuple(
-    Variant(name=each.name, models=each.models, options=each.options, evidence=each.evidence, note=each.note)
+    Variant(
+        name=each.name,
+        models=each.models,
+        options=each.options,
+        evidence=each.evidence,
+        note=each.note,
+        recordings=each.recordings,
+        device=each.device,
+    )
     for each in DIALECTS
 )
 

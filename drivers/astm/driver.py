@@ -222,9 +222,11 @@ DRIVER = Driver(
     decode=decode,
     instrument=instrument,
     encode=encode,
+    model="chemistry",
     variants=VARIANTS,
     link_settings={"baudrate": 9600, "bytesize": 8, "parity": "none", "stopbits": 1},
     evidence=Evidence.RECORDING,
+    recordings=("github.com/blutspende/go-astm", "github.com/deforay/intelis-interfacing"),
     sources=("CLSI LIS01-A2 / ASTM E1381-95", "CLSI LIS02-A2 / ASTM E1394-97"),
     example="""\
 [[devices]]

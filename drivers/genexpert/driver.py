@@ -198,16 +198,20 @@ DRIVER = Driver(
     decode=decode,
     instrument=instrument,
     encode=encode,
+    model="genexpert",
     variants=(
         Variant(
             name="fr",
             models=("GeneXpert, French software",),
             options={"language": "fr"},
             evidence=Evidence.RECORDING,
-            note='Numbers come with a decimal comma: set `decimal = ","` on the device.',
+            recordings=("github.com/deforay/intelis-interfacing GeneXpert captures, French",),
+            device={"decimal": ","},
+            note="Numbers come with a decimal comma.",
         ),
     ),
     evidence=Evidence.RECORDING,
+    recordings=("github.com/deforay/intelis-interfacing GeneXpert captures",),
     sources=("CLSI LIS01-A2", "CLSI LIS02-A2", "recordings of GeneXpert software 6.2 and 6.5"),
     example="""\
 [[devices]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -60,6 +61,9 @@ class Variant:
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     evidence: Evidence = Evidence.MANUAL
     note: str = ""
+    recordings: tuple[str, ...] = ()  # real traffic it was tried on: where that is published
+    device: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    """Keys every device has that this one needs otherwise than usual (`decimal`, `time_format`, `units`, `words`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Message:
     """One whole message as it came off the wire, framing included."""
 
     data: bytes
-    channel: str = ""  # MQTT topic, peer address or file name
+    channel: str = ""  # MQTT topic, peer address, file name, or the question it answers (`Received.channel`)
     sound: bool = True  # False: the peer stopped before its end
 
 
@@ -97,8 +101,35 @@ class Driver:
     encode: Callable[[Mapping[str, Any], Any], bytes]
     """What the model drew, options -> one message to `offer`: the simulator's half of the declaration."""
     variants: tuple[Variant, ...] = ()
+    observes: Callable[[Any], tuple[Quantity, ...]] | None = None
+    """options -> quantities, where the configuration declares them."""
+    model: str = ""  # what the simulator measures (`simulators.models`); "" draws from the quantities
     identity: Callable[[Any], Identity] = lambda _options: Identity.CONTENT
     link_settings: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))  # baudrate, parity...
     evidence: Evidence = Evidence.MANUAL
+    recordings: tuple[str, ...] = ()  # real traffic it was tried on: where that is published
     sources: tuple[str, ...] = ()  # manuals and standards the declaration was written from
-    example: str = ""  # a [[devices]] table that works
+    example: str = ""  # a [[devices]] table that works; the kit and the simulator take its options
+
+    def observed(self, options: Any) -> tuple[Quantity, ...]:
+        """The quantities of an instrument with these options."""
+        return self.observes(options) if self.observes else self.quantities
+
+    def preset(self, variant: str) -> Variant:
+        """The variant of that name. Errors: LookupError."""
+        for known in self.variants:
+            if known.name == variant:
+                return known
+        names = ", ".join(known.name for known in self.variants) or "none"
+        raise LookupError(f"{self.name} has no variant {variant!r}. Known are: {names}.")
+
+    def trial(self, variant: str = "", given: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        """Options to try the driver with: the example's, the variant's over them, `given` over both.
+
+        Errors: LookupError (no such variant), pydantic's ValidationError.
+        """
+        (table, *_rest) = tomllib.loads(self.example).get("devices", [{}])
+        options = {name: value for name, value in table.items() if name in self.options.model_fields}
+        if variant:
+            options |= self.preset(variant).options
+        return self.options.model_validate({**options, **given})

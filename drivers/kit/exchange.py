@@ -41,12 +41,15 @@ class Received:
     `complete` ends a message; a message of several frames is several events, the last one complete.
     `sound` is False where the peer stopped short of the message's end (link dropped, timeout): what
     was acknowledged is decoded all the same, and reported as incomplete.
+    `channel` is what must be known to read the bytes and does not stand in them: the question they answer (a register
+    block, a query). It is kept beside them and given to `decode` as `Message.channel`.
     """
 
     raw: bytes
     reply: bytes = b""
     complete: bool = True
     sound: bool = True
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,11 @@ Event = Send | Received | Rejected
 
 
 class Exchange(Protocol):
-    """One conversation. Every input byte comes out in exactly one event's `raw`, in order."""
+    """One conversation. Every input byte comes out in exactly one event's `raw`, in order.
+
+    `now` is in seconds on a clock that never goes back. In the gateway it is Unix time as of the conversation's
+    beginning and runs on steadily, so that replies which must carry a time can; timers only count differences.
+    """
 
     @property
     def deadline(self) -> float | None:

@@ -17,11 +17,20 @@ def as_dict(driver: Driver) -> dict[str, Any]:
         "link_settings": dict(driver.link_settings),
         "evidence": driver.evidence.name.lower(),
         "variants": [
-            {"name": v.name, "models": list(v.models), "evidence": v.evidence.name.lower(), "note": v.note}
+            {
+                "name": v.name,
+                "models": list(v.models),
+                "evidence": v.evidence.name.lower(),
+                "note": v.note,
+                "recordings": list(v.recordings),
+                "options": dict(v.options),
+                "device": dict(v.device),
+            }
             for v in driver.variants
         ],
         "quantities": [_quantity(quantity) for quantity in driver.quantities],
         "options": _options(driver),
+        "recordings": list(driver.recordings),
         "sources": list(driver.sources),
         "example": driver.example,
     }
@@ -57,6 +66,8 @@ def page(driver: Driver) -> str:
         for variant in driver.variants:
             models = f" ({', '.join(variant.models)})" if variant.models else ""
             lines.append(f"  {variant.name:<18} {variant.evidence.name.lower():<10} {variant.note}{models}".rstrip())
+            if variant.device:
+                lines.append("    sets " + ", ".join(f"{key} = {value!r}" for key, value in variant.device.items()))
     lines += ["", "Quantities"]
     if not driver.quantities:
         lines.append("  declared by the device's configuration")

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from drivers.kit.declare import Message
+from drivers.kit.exchange import Exchange, Received, Rejected
+
 HEAD: Final = "# assaygate recording 1"
 _LINE = re.compile(r"(\d+(?:\.\d+)?) ([<>]) (?:@(\S*) )?(.*)")
 _ESCAPED = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
@@ -80,6 +83,31 @@ def read(text: str) -> Iterator[Piece]:
             raise RecordingError(f"line {number} is not `SECONDS < BYTES`")
         channel = unescape(match[3] or "").decode("utf-8", "replace")
         yield Piece(float(match[1]), match[2] == "<", unescape(match[4]), channel)
+
+
+def play(exchange: Exchange, pieces: Iterable[Piece]) -> Iterator[Message | Rejected]:
+    """The instrument's side of a recording through our side of the conversation: whole messages, and what is refused.
+
+    Our own clock-driven questions are asked when they were asked in the recording.
+    """
+    frames, channel = b"", ""
+    for piece in (*pieces, None):
+        if piece is None:
+            events = exchange.close()
+        elif piece.incoming:
+            events, channel = exchange.receive(piece.data, piece.at), piece.channel
+        elif exchange.deadline is not None and exchange.deadline <= piece.at:
+            events = exchange.tick(piece.at)
+        else:
+            continue
+        for event in events:
+            if isinstance(event, Rejected):
+                yield event
+            elif isinstance(event, Received):
+                frames += event.raw
+                if event.complete:
+                    yield Message(frames, event.channel or channel, event.sound)
+                    frames = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -295,6 +295,7 @@ DRIVER = Driver(
     decode=decode,
     instrument=instrument,
     encode=encode,
+    model="cassettes",
     variants=(
         Variant(name="multiplex", options={"fields": FLU}, note="three analytes on one cassette, one control line"),
         Variant(

@@ -136,6 +136,7 @@ DRIVER = Driver(
     decode=decode,
     instrument=instrument,
     encode=encode,
+    model="freezer",
     variants=tuple(
         Variant(name=name, options={"dialect": name}, note=note)
         for name, note in (

@@ -183,6 +183,7 @@ DRIVER = Driver(
     decode=decode,
     instrument=instrument,
     encode=encode,
+    model="balance",
     variants=(
         Variant(name="polled", options={"poll": "1s"}, note="asks for the weight every second"),
         Variant(name="stable", options={"poll": "1s", "command": "S"}, note="asks for the next stable weight"),

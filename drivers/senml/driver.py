@@ -147,6 +147,7 @@ DRIVER = Driver(
     decode=decode,
     instrument=instrument,
     encode=encode,
+    model="incubator",
     evidence=Evidence.MANUAL,
     sources=("RFC 8428 Sensor Measurement Lists (SenML)", "RFC 8798 Additional Units for SenML"),
     example="""\

@@ -13,26 +13,16 @@ import pytest
 import drivers
 from drivers.kit import recording
 from drivers.kit.declare import Driver, Message
-from drivers.kit.exchange import Received, Rejected
 from drivers.kit.observation import Draft, Kind
 
-FOLDERS = {name: Path(drivers.__file__).parent / name.replace("-", "_") for name in drivers.BUILT_IN}
+FOLDERS = {name: Path(drivers.__file__).parent / name.replace("-", "_") for name in drivers.built_in()}
 CASES = [(name, case) for name, folder in FOLDERS.items() for case in recording.cases(folder)]
 
 
 def drafts(driver: Driver, options: Any, pieces: list[recording.Piece]) -> Iterator[Draft]:
-    exchange, frames = driver.host(options), b""
-    for piece in pieces:
-        # The host asks when its time has come, as it did when this was recorded.
-        while not piece.incoming and exchange.deadline is not None and exchange.deadline <= piece.at:
-            list(exchange.tick(piece.at))
-        for event in exchange.receive(piece.data, piece.at) if piece.incoming else ():
-            assert not isinstance(event, Rejected), event
-            if isinstance(event, Received):
-                frames += event.raw
-                if event.complete:
-                    yield from driver.decode(Message(frames, piece.channel), options)
-                    frames = b""
+    for message in recording.play(driver.host(options), pieces):
+        assert isinstance(message, Message), message
+        yield from driver.decode(message, options)
 
 
 def plain(value: object) -> object:
@@ -66,7 +56,7 @@ def test_a_recording_decodes_to_what_was_meant(name: str, case: recording.Case) 
 
 
 def test_every_driver_has_cases() -> None:
-    assert {name for name, _ in CASES} == set(drivers.BUILT_IN)
+    assert {name for name, _ in CASES} == set(drivers.built_in())
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00\xff\\x41\r\n", "é漢".encode(), bytes(range(256))])

@@ -11,18 +11,13 @@ from drivers.kit.exchange import Received
 from drivers.kit.lines import Lines
 from simulators.conformance import check
 
-OPTIONS = {
-    "lateral-flow": {"control_valid": 200.0},
-    "mt-sics": {"poll": "1s"},
-    "mqtt-json": {"time": "$.time"},
-}
+WAYS = [(name, variant.name) for name in drivers.built_in() for variant in drivers.load(name).variants]
 
 
-@pytest.mark.parametrize("name", sorted(drivers.BUILT_IN))
-def test_a_driver_does_what_every_driver_must(name: str) -> None:
+@pytest.mark.parametrize(("name", "variant"), [*((name, "") for name in drivers.built_in()), *WAYS])
+def test_a_driver_does_what_every_driver_must(name: str, variant: str) -> None:
     driver = drivers.load(name)
-    options = driver.options.model_validate(OPTIONS.get(name, {}))
-    assert [finding for finding in check(driver, options) if not finding.ok] == []
+    assert [finding for finding in check(driver, driver.trial(variant)) if not finding.ok] == []
 
 
 def test_the_kit_finds_a_driver_that_loses_bytes() -> None:
