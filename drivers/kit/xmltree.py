@@ -13,7 +13,7 @@ MOST_ELEMENTS: Final = 1_000_000
 
 
 def parser() -> expat.XMLParserType:
-    """An expat parser that refuses document types (and with them entities). Its errors: expat.ExpatError, DecodeError."""
+    """An expat parser that refuses document types, and with them entities. Errors: expat.ExpatError, DecodeError."""
     made = expat.ParserCreate()
     made.buffer_text = True
 
