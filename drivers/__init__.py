@@ -29,14 +29,24 @@ def names() -> list[str]:
     return sorted({*built_in(), *(point.name for point in entry_points(group="assaygate.drivers"))})
 
 
+def folder(name: str) -> Path:
+    """Where the driver called `name` stands, with its cases; KeyError if there is none."""
+    module = import_module(_target(name).partition(":")[0])
+    return Path(module.__file__ or ".").parent
+
+
 def load(name: str) -> Driver:
     """The driver called `name`; KeyError if there is none."""
+    module, _, attribute = _target(name).partition(":")
+    driver: Driver = getattr(import_module(module), attribute)
+    return driver
+
+
+def _target(name: str) -> str:
     target = built_in().get(name)
     if target is None:
         (point, *_rest) = entry_points(group="assaygate.drivers", name=name) or (None,)
         if point is None:
             raise KeyError(name)
         target = point.value
-    module, _, attribute = target.partition(":")
-    driver: Driver = getattr(import_module(module), attribute)
-    return driver
+    return target

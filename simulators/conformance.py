@@ -1,137 +1,214 @@
-"""What every driver must do, checked: for ours and for any driver outside this repository."""
+"""What every driver must do, measured: for ours and for any driver outside this repository.
+
+Each property belongs to a tier. A driver has earned a tier when every property up to it holds: bronze loses no byte and
+survives anything, silver is shown by cases and talks to its own simulator, gold comes through every fault, platinum
+has read a real instrument's traffic.
+"""
 
 from __future__ import annotations
 
+import json
 import random
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import IntEnum
+from functools import cached_property
 from itertools import islice
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
-from drivers.kit import manual
+from drivers.kit import manual, recording
 from drivers.kit.declare import Driver, Evidence, Message, Variant
-from drivers.kit.exchange import DecodeError, Event, Exchange
+from drivers.kit.exchange import DecodeError, Event, Exchange, Reason, Received, Rejected, WireError
+from drivers.kit.observation import Draft, Kind
 from simulators.bench import Bench
-from simulators.faults import Faults
+from simulators.faults import FAULTS, Faults
 from simulators.models import model
 
-START = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
-MESSAGES = 6
-MOST_DRAFTS = 10_000
-RUIN = {"corrupt": 0.2, "split": 0.3, "duplicate": 0.1, "drop": 0.1}
+START: Final = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
+MESSAGES: Final = 6
+MOST_DRAFTS: Final = 10_000
+EVERY_CUT: Final = 3000  # bytes up to which a stream is cut at every place; beyond, at so many
+RATE: Final = 0.15  # of each fault, a write
+HEALING: Final = 600.0  # seconds of virtual time a conversation has after the faults have ended
+STREAMS: Final = frozenset({"serial", "tcp", "tcp-listen"})
+SHOWN: Final = 60  # bytes of a failing input in a finding
+
+
+class Tier(IntEnum):
+    """What a driver has shown."""
+
+    NONE = 0
+    BRONZE = 1
+    SILVER = 2
+    GOLD = 3
+    PLATINUM = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One property, and whether it holds."""
+    """One property, and whether it holds; `detail` has the bytes or the fault it failed on."""
 
     name: str
     ok: bool
     detail: str = ""
+    tier: Tier = Tier.BRONZE
 
 
-def check(driver: Driver, options: Any = None, seed: int = 1) -> list[Finding]:
-    """Every property of the kit; `options` default to those of the driver's example."""
-    options = options if options is not None else driver.trial()
-    sent = messages(driver, options, seed)
-    wire = _on_the_wire(driver, options, sent)
-    tests: tuple[tuple[str, Callable[[], str]], ...] = (
-        ("no byte is lost at any cut", lambda: _lossless(driver, options, wire, seed)),
-        ("garbage ends in events", lambda: _garbage(driver, options, seed)),
-        ("host hears instrument", lambda: _meets(driver, options, sent)),
-        ("faults give no wrong message", lambda: _recovers(driver, options, sent, seed)),
-        ("decode is pure", lambda: _pure(driver, options, sent)),
-        ("decode takes any bytes", lambda: _decodes_anything(driver, options, sent, seed)),
-        ("evidence is named", lambda: _evidence(driver)),
-        ("LOINC check digits", lambda: _codes(driver)),
-        ("names are lower-case-with-hyphens", lambda: _names(driver)),
-        ("manual renders", lambda: "" if driver.name in manual.page(driver) else "its name is missing"),
-    )
-    return [Finding(name, not (why := test()), why) for name, test in tests]
+@dataclass
+class Trial:
+    """A driver with the options it is tried with, and what its simulated instrument says."""
+
+    driver: Driver
+    options: Any
+    seed: int = 1
+    folder: Path | None = None
+    unit_known: Callable[[str], bool] | None = None
+    variant: str = ""
+    rng: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.rng = random.Random(self.seed)
+
+    def host(self) -> Exchange:
+        return self.driver.host(self.options)
+
+    @cached_property
+    def sent(self) -> list[bytes]:
+        """What its model says, encoded."""
+        source = model(self.driver.model, self.seed, self.driver.observed(self.options))
+        times = (START + timedelta(seconds=10 * n) for n in range(MESSAGES))
+        return [self.driver.encode(source.draw(at), self.options) for at in times]
+
+    @cached_property
+    def clean(self) -> Bench:
+        """The whole conversation on a good wire."""
+        return self.talk(Faults({}, 1))
+
+    @cached_property
+    def wire(self) -> bytes:
+        """What the host used up of it: frames of whole messages, one after the other."""
+        return b"".join(message.data for message in self.clean.heard)
+
+    def talk(self, faults: Faults) -> Bench:
+        bench = Bench(self.host(), self.driver.instrument(self.options), faults)
+        for message in self.sent:
+            bench.say(message)
+            bench.run(bench.now + 5.0)
+        bench.faults = Faults({}, 1)
+        bench.run(bench.now + HEALING)
+        return bench
+
+    def drafts(self, message: Message) -> list[Draft]:
+        """Errors: DecodeError."""
+        return list(islice(self.driver.decode(message, self.options), MOST_DRAFTS))
+
+    def said(self, message: Message) -> Counter[tuple[Any, ...]]:
+        """What a message's drafts say, without what differs when it is sent again."""
+        return Counter((d.kind, d.test, d.specimen, d.value, d.unit, d.interpretation) for d in self.drafts(message))
 
 
-def messages(driver: Driver, options: Any, seed: int) -> list[bytes]:
-    """What the driver's usual model says, encoded."""
-    source = model(driver.model, seed, driver.observed(options))
-    return [driver.encode(source.draw(START + timedelta(seconds=10 * n)), options) for n in range(MESSAGES)]
+def check(
+    driver: Driver,
+    options: Any = None,
+    seed: int = 1,
+    *,
+    variant: str = "",
+    folder: Path | None = None,
+    unit_known: Callable[[str], bool] | None = None,
+) -> list[Finding]:
+    """Every property of the kit; `options` default to those of the driver's example and of the variant named.
+
+    `folder` is where its `cases` are; `unit_known` says whether a unit is UCUM. Without them those are not looked at.
+    """
+    tried = options if options is not None else driver.trial(variant)
+    trial = Trial(driver, tried, seed, folder, unit_known, variant)
+    return [_finding(trial, tier, name, test) for tier, name, test in PROPERTIES]
 
 
-def _talk(driver: Driver, options: Any, sent: Iterable[bytes], faults: Faults | None = None) -> Bench:
-    bench = Bench(driver.host(options), driver.instrument(options), faults or Faults({}, 1))
-    for message in sent:
-        bench.say(message)
-        bench.run(bench.now + 5.0)
-    bench.run(bench.now + 120.0)
-    return bench
+def _finding(trial: Trial, tier: Tier, name: str, test: Callable[[Trial], str]) -> Finding:
+    try:
+        why = test(trial)
+    except Exception as error:  # noqa: BLE001 - whatever a driver raises is the finding
+        why = f"{type(error).__name__}: {error}"
+    return Finding(name, not why, why, tier)
 
 
-def _on_the_wire(driver: Driver, options: Any, sent: Iterable[bytes]) -> bytes:
-    return b"".join(message.data for message in _talk(driver, options, sent).heard)
+def earned(findings: Iterable[Finding]) -> Tier:
+    """The highest tier all of whose properties, and those of the tiers below, hold."""
+    failed = [finding.tier for finding in findings if not finding.ok]
+    return Tier(min(failed) - 1) if failed else Tier.PLATINUM
 
 
-def _feed(exchange: Exchange, pieces: Iterable[bytes]) -> list[Event]:
+# ---- bronze: no byte is lost, nothing breaks it
+
+
+def feed(exchange: Exchange, pieces: Iterable[bytes]) -> list[Event]:
+    """The events of `pieces` and of the end of the link; a WireError ends it as a link would."""
     events: list[Event] = []
     for piece in pieces:
-        events += exchange.receive(piece, 1.0)
+        try:
+            events += exchange.receive(piece, 1.0)
+        except WireError:
+            break
     return [*events, *exchange.close()]
 
 
-def _used(events: Iterable[Event]) -> bytes:
+def used(events: Iterable[Event]) -> bytes:
     return b"".join(event.raw for event in events)
 
 
-def _lossless(driver: Driver, options: Any, wire: bytes, seed: int) -> str:
-    rng = random.Random(seed)
-    cuts = sorted(rng.randrange(len(wire) + 1) for _ in range(20))
-    random_pieces = [wire[a:b] for a, b in zip([0, *cuts], [*cuts, len(wire)], strict=True)]
+def _shown(data: bytes) -> str:
+    return f"{data[:SHOWN]!r}{'...' if len(data) > SHOWN else ''}"
+
+
+def _lossless(trial: Trial) -> str:
+    wire = trial.wire
+    cuts = sorted(trial.rng.randrange(len(wire) + 1) for _ in range(20))
     for name, pieces in (
         ("whole", [wire]),
         ("byte by byte", [wire[n : n + 1] for n in range(len(wire))]),
-        ("at random cuts", random_pieces),
+        ("at random cuts", [wire[a:b] for a, b in zip([0, *cuts], [*cuts, len(wire)], strict=True)]),
     ):
-        if _used(_feed(driver.host(options), pieces)) != wire:
-            return f"fed {name}, the events' raw is not the input"
+        if used(feed(trial.host(), pieces)) != wire:
+            return f"fed {name}, the events' raw is not the input: {_shown(wire)}"
     return ""
 
 
-def _garbage(driver: Driver, options: Any, seed: int) -> str:
-    rng = random.Random(seed)
+def _garbage(trial: Trial) -> str:
     for size in (1, 7, 200, 5000):
-        data = rng.randbytes(size)
-        if _used(_feed(driver.host(options), [data])) != data:
-            return f"{size} random bytes: the events' raw is not the input"
+        data = trial.rng.randbytes(size)
+        if used(feed(trial.host(), [data])) != data:
+            return f"the events' raw is not the input: {_shown(data)}"
     return ""
 
 
-def _meets(driver: Driver, options: Any, sent: list[bytes]) -> str:
-    bench = _talk(driver, options, sent)
-    if bench.refused:
-        return f"the host refused {bench.refused[0].raw[:60]!r}: {bench.refused[0].reason}"
-    drafts = [draft for heard in bench.heard for draft in driver.decode(heard, options)]
-    return "" if drafts else "nothing it said became a draft"
-
-
-def _recovers(driver: Driver, options: Any, sent: list[bytes], seed: int) -> str:
-    """Through a bad wire an acknowledging protocol delivers every message it says it has."""
-    bench = _talk(driver, options, sent, Faults(RUIN, seed))
-    if bench.instrument.confirms and bench.instrument.delivered > len(bench.heard):
-        return f"{bench.instrument.delivered} acknowledged, {len(bench.heard)} heard"
+def _ruined(trial: Trial) -> str:
+    """The conversation with bytes changed, lost and doubled in it."""
+    for _ in range(30):
+        data = bytearray(trial.wire)
+        for _ in range(trial.rng.randrange(1, 6)):
+            place = trial.rng.randrange(len(data) or 1)
+            data[place : place + trial.rng.randrange(2)] = trial.rng.randbytes(trial.rng.randrange(3))
+        if used(feed(trial.host(), [bytes(data)])) != data:
+            return f"the events' raw is not the input: {_shown(bytes(data))}"
     return ""
 
 
-def _pure(driver: Driver, options: Any, sent: list[bytes]) -> str:
-    for heard in _talk(driver, options, sent).heard:
-        if list(driver.decode(heard, options)) != list(driver.decode(heard, options)):
-            return f"decoded twice, differently: {heard.data[:60]!r}"
+def _pure(trial: Trial) -> str:
+    for heard in trial.clean.heard:
+        if trial.drafts(heard) != trial.drafts(heard):
+            return f"decoded twice, differently: {_shown(heard.data)}"
     return ""
 
 
-def _decodes_anything(driver: Driver, options: Any, sent: list[bytes], seed: int) -> str:
-    rng = random.Random(seed)
-    heard = _talk(driver, options, sent).heard
-    for message in [*heard, *map(Message, (*sent, b"", rng.randbytes(300)))]:
+def _decodes_anything(trial: Trial) -> str:
+    rng = trial.rng
+    for message in [*trial.clean.heard, *map(Message, (*trial.sent, b"", rng.randbytes(300)))]:
         for _ in range(20):
             ruined = bytearray(message.data)
             for _ in range(rng.randrange(4)):
@@ -139,27 +216,19 @@ def _decodes_anything(driver: Driver, options: Any, sent: list[bytes], seed: int
                     ruined[rng.randrange(len(ruined))] = rng.randrange(256)
             cut = bytes(ruined[: rng.randrange(len(ruined) + 1)])
             try:
-                list(islice(driver.decode(Message(cut, message.channel, sound=False), options), MOST_DRAFTS))
+                trial.drafts(Message(cut, message.channel, sound=False))
             except DecodeError:
                 continue
             except Exception as error:  # noqa: BLE001 - any other exception is the finding
-                return f"{type(error).__name__} on {cut[:60]!r}"
+                return f"{type(error).__name__} on {_shown(cut)}"
     return ""
 
 
-def _evidence(driver: Driver) -> str:
-    claims: list[Driver | Variant] = [driver, *driver.variants]
-    for one in claims:
-        if (one.evidence >= Evidence.RECORDING) != bool(one.recordings):
-            return f"{one.name}: evidence is {one.evidence.name}, recordings are {list(one.recordings)}"
-    return ""
-
-
-def _codes(driver: Driver) -> str:
-    for quantity in driver.quantities:
+def _codes(trial: Trial) -> str:
+    for quantity in trial.driver.observed(trial.options):
         code = (quantity.code or "").removeprefix("loinc:")
         if quantity.code and quantity.code.startswith("loinc:") and not _luhn(code):
-            return f"{quantity.name}: {code}"
+            return f"{quantity.name}: {code} has the wrong check digit"
     return ""
 
 
@@ -169,8 +238,195 @@ def _luhn(code: str) -> bool:
     return total % 10 == 0
 
 
-def _names(driver: Driver) -> str:
-    for name in (driver.name, *(quantity.name for quantity in driver.quantities)):
-        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
-            return name
+def _units(trial: Trial) -> str:
+    known = trial.unit_known
+    for quantity in trial.driver.observed(trial.options):
+        if known and quantity.unit and not known(quantity.unit):
+            return f"{quantity.name}: {quantity.unit!r} is no UCUM unit"
     return ""
+
+
+def _names(trial: Trial) -> str:
+    for name in (trial.driver.name, *(quantity.name for quantity in trial.driver.observed(trial.options))):
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name):
+            return f"{name!r} is not lower-case-with-hyphens"
+    return ""
+
+
+def _manual(trial: Trial) -> str:
+    return "" if trial.driver.name in manual.page(trial.driver) else "its name is missing"
+
+
+def _evidence(trial: Trial) -> str:
+    claims: list[Driver | Variant] = [trial.driver, *trial.driver.variants]
+    for one in claims:
+        if (one.evidence >= Evidence.RECORDING) != bool(one.recordings):
+            return f"{one.name}: evidence is {one.evidence.name}, recordings are {list(one.recordings)}"
+    return ""
+
+
+# ---- silver: shown by cases, and host and instrument understand each other
+
+
+def _every_cut(trial: Trial) -> str:
+    """Wherever a stream is cut in two, the same messages come out. (What MQTT and folders bring is whole.)"""
+    if not STREAMS.intersection(trial.driver.links):
+        return ""
+    wire = trial.wire[:EVERY_CUT]
+    whole = [event for event in feed(trial.host(), [wire]) if not _silent(event)]
+    for place in range(1, len(wire)):
+        found = [event for event in feed(trial.host(), [wire[:place], wire[place:]]) if not _silent(event)]
+        if [_outcome(event) for event in found] != [_outcome(event) for event in whole]:
+            return f"cut at byte {place}, other events: {_shown(wire[max(0, place - 20) : place + 20])}"
+    return ""
+
+
+def _silent(event: Event) -> bool:
+    return not isinstance(event, Received | Rejected)
+
+
+def _outcome(event: Event) -> tuple[object, ...]:
+    if isinstance(event, Received):
+        return ("received", event.raw, event.complete, event.sound)
+    return ("rejected", event.raw, event.reason) if isinstance(event, Rejected) else ()
+
+
+def _meets(trial: Trial) -> str:
+    bench = trial.clean
+    if bench.refused:
+        return f"the host refused {_shown(bench.refused[0].raw)}: {bench.refused[0].reason}"
+    drafts = [draft for heard in bench.heard for draft in trial.drafts(heard)]
+    told = [draft for draft in drafts if draft.kind not in (Kind.EVENT, Kind.STATUS)]
+    return "" if told else "nothing it said became a result or a reading"
+
+
+def _cases(trial: Trial) -> str:
+    if trial.folder is None:
+        return ""
+    found = recording.cases(trial.folder)
+    if not found:
+        return f"no case in {trial.folder / 'cases'}"
+    return next((f"{case.name}: {why}" for case in found if (why := case_differs(trial.driver, case))), "")
+
+
+def case_differs(driver: Driver, case: recording.Case) -> str:
+    """The first thing in which a case's recording does not decode to its expectation; "" where it does.
+
+    `<case>.toml` has the options, and may name a `variant` they come on top of.
+    Each line of `<case>.ndjson` names fields of one draft; `value` may be the number its text means. Errors: OSError,
+    RecordingError, and whatever the driver raises.
+    """
+    given = tomllib.loads(case.options.read_text(encoding="utf-8")) if case.options else {}
+    variant = given.pop("variant", "")
+    options = driver.options.model_validate({**(driver.preset(variant).options if variant else {}), **given})
+    made: list[Draft] = []
+    for heard in recording.play(driver.host(options), recording.read(case.wire.read_text(encoding="utf-8"))):
+        if isinstance(heard, Rejected):
+            return f"{heard.reason}: {_shown(heard.raw)}"
+        made += driver.decode(heard, options)
+    for line in case.expected.read_text(encoding="utf-8").splitlines():
+        meant = json.loads(line)
+        fits = [one for one in made if _is(one, meant)]
+        if not fits:
+            return f"no draft is {line}"
+        if why := _other(fits[0], meant):
+            return f"{why} in {line}"
+    return ""
+
+
+def _is(one: Draft, meant: Mapping[str, Any]) -> bool:
+    return (
+        (one.test == meant.get("test") or one.quantity == meant.get("quantity"))
+        and one.specimen == meant.get("specimen")
+        and ("value" not in meant or _plain(one.value) == _plain(meant["value"]))
+    )
+
+
+def _other(one: Draft, meant: Mapping[str, Any]) -> str:
+    for name in ("kind", "patient", "operator", "lot", "lot_expiry", "run", "unit", "comparator", "device_time"):
+        if meant.get(name) is not None and getattr(one, name) != meant[name]:
+            return f"{name} is {getattr(one, name)!r}"
+    if list(one.flags) != meant.get("flags", []):
+        return f"flags are {list(one.flags)}"
+    return ""
+
+
+def _plain(value: object) -> object:
+    try:
+        return value if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return value
+
+
+# ---- gold: through every fault
+
+
+def _unplugged(trial: Trial) -> str:
+    """The cable comes out in the middle of a message and goes in again: everything said afterwards arrives."""
+    wire = trial.wire
+    host = trial.host()
+    feed(host, [wire[: len(wire) // 2]])
+    bench = Bench(trial.host(), trial.driver.instrument(trial.options))
+    bench.say(trial.sent[0])
+    bench.run(3.0)
+    bench.host = trial.host()
+    list(bench.instrument.close())
+    for message in trial.sent:
+        bench.say(message)
+        bench.run(bench.now + 5.0)
+    bench.run(bench.now + HEALING)
+    heard = sum((trial.said(message) for message in bench.heard), Counter[tuple[Any, ...]]())
+    wanted = sum((trial.said(message) for message in trial.clean.heard), Counter[tuple[Any, ...]]())
+    missing = [one for one in wanted if one not in heard]
+    return f"never heard again: {missing[0]}" if missing else ""
+
+
+def _faults(trial: Trial) -> str:
+    """Under each fault nothing acknowledged is missing, and where it is acknowledged nothing wrong is heard."""
+    for name in FAULTS:
+        bench = trial.talk(Faults({name: RATE}, trial.seed))
+        if not bench.instrument.confirms:
+            continue
+        clean = sum((trial.said(message) for message in trial.clean.heard), Counter[tuple[Any, ...]]())
+        heard = sum((_read(trial, message) for message in bench.heard), Counter[tuple[Any, ...]]())
+        delivered = min(bench.instrument.delivered, len(trial.sent))
+        if delivered == len(trial.sent) and (lost := [one for one in clean if one not in heard]):
+            return f"{name}: acknowledged and never heard: {lost[0]}"
+        if wrong := [one for one in heard if one not in clean]:
+            return f"{name}: heard and never said: {wrong[0]}"
+    return ""
+
+
+def _read(trial: Trial, message: Message) -> Counter[tuple[Any, ...]]:
+    try:
+        return trial.said(message)
+    except DecodeError as error:
+        return Counter({("quarantine", str(error.reason)): 1} if error.reason is Reason.FAULT else {})
+
+
+# ---- platinum: real traffic
+
+
+def _recorded(trial: Trial) -> str:
+    shown: Driver | Variant = trial.driver.preset(trial.variant) if trial.variant else trial.driver
+    return "" if shown.recordings else "no recording of a real instrument is named"
+
+
+PROPERTIES: Final[Sequence[tuple[Tier, str, Callable[[Trial], str]]]] = (
+    (Tier.BRONZE, "no byte is lost at any cut", _lossless),
+    (Tier.BRONZE, "garbage ends in events", _garbage),
+    (Tier.BRONZE, "a ruined conversation ends in events", _ruined),
+    (Tier.BRONZE, "decode is pure", _pure),
+    (Tier.BRONZE, "decode takes any bytes", _decodes_anything),
+    (Tier.BRONZE, "LOINC check digits", _codes),
+    (Tier.BRONZE, "units are UCUM", _units),
+    (Tier.BRONZE, "names are lower-case-with-hyphens", _names),
+    (Tier.BRONZE, "manual renders", _manual),
+    (Tier.BRONZE, "evidence is named", _evidence),
+    (Tier.SILVER, "cut at every byte, the same messages", _every_cut),
+    (Tier.SILVER, "host hears instrument", _meets),
+    (Tier.SILVER, "cases decode to what was meant", _cases),
+    (Tier.GOLD, "goes on after the cable was out", _unplugged),
+    (Tier.GOLD, "nothing acknowledged is lost, nothing wrong heard, under each fault", _faults),
+    (Tier.PLATINUM, "read a real instrument's traffic", _recorded),
+)
