@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from drivers.kit.exchange import Event, Exchange, Reason, Rejected, Send, WireError
+from drivers.kit.exchange import Event, Exchange, Reason, Rejected, Send, WireError, receiver
 from gateway.journal.schema import BROKEN, LAST, PART, REFUSED
 from gateway.journal.store import Journal
 from gateway.journal.transaction import Keep, Thread
@@ -31,10 +31,10 @@ NO_BYTES = Chunk(b"")
 class _Owed:
     """A reply waiting for its bytes to be durable, and for the replies before it."""
 
-    __slots__ = ("at", "ready", "reply")
+    __slots__ = ("at", "channel", "ready", "reply")
 
-    def __init__(self, reply: bytes, at: float, *, ready: bool) -> None:
-        self.reply, self.at, self.ready = reply, at, ready
+    def __init__(self, reply: bytes, at: float, *, ready: bool, channel: str = "") -> None:
+        self.reply, self.at, self.ready, self.channel = reply, at, ready, channel
 
 
 class _Delivery:
@@ -74,6 +74,7 @@ class Conversation:
     def __init__(self, session: Session, port: Port, exchange: Exchange, journal: Journal) -> None:
         self._device, self._traffic, self._taps = session.device, session.traffic, session.taps
         self._port, self._exchange, self._journal = port, exchange, journal
+        self._receive = receiver(exchange)
         self._loop = asyncio.get_running_loop()
         self._owed: deque[_Owed] = deque()
         self._thread: Thread | None = None  # the message whose frames are coming in
@@ -89,7 +90,7 @@ class Conversation:
         delivery = _Delivery(done)
         self._traffic.bytes += len(chunk.data)
         self._traffic.last_received = time.time()
-        self._carry_out(lambda now: self._exchange.receive(chunk.data, now), chunk, delivery)
+        self._carry_out(lambda now: self._receive(chunk.channel, chunk.data, now), chunk, delivery)
         delivery.arrived()
         if self._journal.pressed and not self._paused:
             self._paused = True
@@ -132,7 +133,7 @@ class Conversation:
     def _event(self, event: Event, chunk: Chunk, delivery: _Delivery | None, now: float) -> None:
         if isinstance(event, Send):
             if event.data:
-                self._owe(_Owed(event.data, now, ready=True))
+                self._owe(_Owed(event.data, now, ready=True, channel=event.channel))
             return
         channel = ""
         if isinstance(event, Rejected):
@@ -191,8 +192,8 @@ class Conversation:
                 log.warning("reply too late to be safe, not sent", device=self._device, peer=self._port.peer)
                 continue
             for tap in self._taps:
-                tap("out", self._port.peer, due.reply)
-            self._port.write(due.reply)
+                tap("out", due.channel or self._port.peer, due.reply)
+            self._port.write(due.reply, due.channel)
 
     def _resume(self) -> None:
         self._paused = False

@@ -6,7 +6,7 @@ real instrument, `simulators.bench` on a virtual clock) and carries out its even
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -28,10 +28,15 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Write `data` to the peer now. `raw` are the input bytes this used up (an ENQ, an ACK); not kept."""
+    """Write `data` to the peer now. `raw` are the input bytes this used up (an ENQ, an ACK); not kept.
+
+    `channel` says where it goes on a link that has more than one place to write to: an MQTT topic. Other links pay
+    no heed to it; MQTT writes nothing without one.
+    """
 
     data: bytes
     raw: bytes = b""
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,24 @@ class Exchange(Protocol):
     def close(self) -> Iterator[Event]:
         """The link is gone: what the peer left unfinished."""
         ...
+
+
+class Addressed(Exchange, Protocol):
+    """An exchange that must know the channel (MQTT topic) its bytes came on to follow the conversation.
+
+    Whoever owns the wire asks `receiver` what to feed: `receive_from` where there is one, else `receive`. `receive`
+    stays for wires that have no channels.
+    """
+
+    def receive_from(self, channel: str, data: bytes, now: float) -> Iterator[Event]:
+        """Feed what arrived on `channel`."""
+        ...
+
+
+def receiver(exchange: Exchange) -> Callable[[str, bytes, float], Iterator[Event]]:
+    """What takes (channel, bytes, now) for this exchange, whether it is `Addressed` or not."""
+    addressed: Callable[[str, bytes, float], Iterator[Event]] | None = getattr(exchange, "receive_from", None)
+    return addressed or (lambda _channel, data, now: exchange.receive(data, now))
 
 
 class Speaker(Exchange, Protocol):

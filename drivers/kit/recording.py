@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from drivers.kit.declare import Message
-from drivers.kit.exchange import Exchange, Received, Rejected
+from drivers.kit.exchange import Exchange, Received, Rejected, receiver
 
 HEAD: Final = "# assaygate recording 1"
 _LINE = re.compile(r"(\d+(?:\.\d+)?) ([<>]) (?:@(\S*) )?(.*)")
@@ -90,12 +90,12 @@ def play(exchange: Exchange, pieces: Iterable[Piece]) -> Iterator[Message | Reje
 
     Our own clock-driven questions are asked when they were asked in the recording.
     """
-    frames, channel = b"", ""
+    frames, channel, receive = b"", "", receiver(exchange)
     for piece in (*pieces, None):
         if piece is None:
             events = exchange.close()
         elif piece.incoming:
-            events, channel = exchange.receive(piece.data, piece.at), piece.channel
+            events, channel = receive(piece.channel, piece.data, piece.at), piece.channel
         elif exchange.deadline is not None and exchange.deadline <= piece.at:
             events = exchange.tick(piece.at)
         else:

@@ -41,7 +41,7 @@ class FolderPort:
         self.flowing = asyncio.Event()
         self.flowing.set()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, channel: str = "") -> None:
         """A folder takes no replies."""
 
     def pause(self) -> None:

@@ -42,8 +42,10 @@ class Port(Protocol):
         """Who is at the other end, for people and for `Chunk.channel`: "10.20.0.7:50112", "/dev/ttyUSB0"."""
         ...
 
-    def write(self, data: bytes) -> None:
-        """Queue bytes for the wire, in order. After the port closed it does nothing."""
+    def write(self, data: bytes, channel: str = "") -> None:
+        """Queue bytes for the wire, in order. After the port closed it does nothing.
+
+        `channel` is where they go on a link with more than one place to write to: an MQTT topic."""
         ...
 
     def pause(self) -> None:

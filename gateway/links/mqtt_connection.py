@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from paho.mqtt import client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -20,9 +21,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.links.link import Chunk, Ear, LinkError, LinkState
 from gateway.links.paho_client import Client
+from gateway.links.sparkplug_host import HostState
 
 if TYPE_CHECKING:
     from gateway.links.mqtt import Broker
+
+log = structlog.get_logger()
 
 PACKETS_A_TURN = 256  # then the loop looks at everyone else
 
@@ -34,8 +38,11 @@ class MqttPort:
         self._connection = connection
         self.peer = peer
 
-    def write(self, data: bytes) -> None:
-        """A subscription takes no replies: the acknowledgement is the protocol's."""
+    def write(self, data: bytes, channel: str = "") -> None:
+        """Publish on the topic `channel`. Without one there is nobody to reply to: the acknowledgement is the
+        protocol's."""
+        if channel:
+            self._connection.publish(channel, data)
 
     def pause(self) -> None:
         self._connection.pause(self)
@@ -95,6 +102,7 @@ class Connection:
             tls = options.tls
             ca, cert, key = (str(path) if path else None for path in (tls.ca, tls.cert, tls.key))
             self.client.tls_set(ca, cert, key)
+        self._host = HostState(self.client, options.sparkplug_host) if options.sparkplug_host else None
         self.client.on_connect = self._on_connect
         self.client.on_disconnect = self._on_disconnect
         self.client.on_subscribe = self._on_subscribe
@@ -145,6 +153,8 @@ class Connection:
     def listen(self) -> None:
         """The devices' ears are open."""
         self._listening = True
+        if self._host is not None and self._socket is not None:
+            self._host.online()
         if self._socket is not None:
             self._loop.add_reader(self._socket, self._readable)
             self._loop.call_soon(self._more)
@@ -167,6 +177,15 @@ class Connection:
         self._loop.remove_writer(sock)
         self._socket = None
 
+    def publish(self, topic: str, data: bytes) -> None:
+        """At QoS 0: what must arrive is asked for again by whoever needs the answer."""
+        if self._socket is None:
+            return
+        try:
+            self.client.publish(topic, data)
+        except ValueError as error:  # no topic, or more than MQTT carries
+            log.warning("cannot be published", broker=self._broker.options.id, topic=topic[:200], why=str(error))
+
     def pause(self, port: MqttPort) -> None:
         if self._socket is not None and not self._paused:
             self._loop.remove_reader(self._socket)
@@ -181,6 +200,8 @@ class Connection:
     def close(self) -> None:
         """Say goodbye; the broker keeps the session and what is not acknowledged."""
         self.client.on_socket_register_write = None
+        if self._host is not None and self._listening and self._socket is not None:
+            self._host.offline()
         self.client.disconnect()
         if self._socket is not None:
             sock = self._socket
@@ -227,6 +248,11 @@ class Connection:
             pending = Pending(self, packet, max(1, len(routes)))
             self._pending.append(pending)
             done = pending.done
+        if self._host is not None and topic == self._host.topic:
+            self._host.heard(payload)
+            if not routes:
+                done()
+                return
         if not routes:
             self._broker.unclaimed(chunk, done)
             return

@@ -144,6 +144,11 @@ class BrokerOptions(_Strict):
     tls: TlsOptions | None = None
     keepalive: int = Field(30, ge=5, le=65535, description="seconds")
     receive_maximum: int = Field(1000, ge=1, le=65535, description="messages on their way to the disk at once")
+    sparkplug_host: str | None = Field(
+        None,
+        pattern=r"^[^+/#\x00-\x1f]{1,200}$",
+        description="a Sparkplug host id: spBv1.0/STATE/ID says online while we are connected",
+    )
     session_expiry: Duration = Field(7 * 86400.0, description="how long the broker keeps messages while we are away")
 
     @property

@@ -56,7 +56,7 @@ class SerialPort:
             return
         self._ear.received(self, Chunk(data, self.peer), nothing)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, channel: str = "") -> None:
         if not self._open:
             return
         if not self._unsent:

@@ -44,7 +44,7 @@ class TcpPort(asyncio.Protocol):
         self._ear.closed(self, self._why or (str(exc) if exc else "the peer closed it"))
         self._gone(self)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, channel: str = "") -> None:
         transport = self._transport
         if transport is None or transport.is_closing():
             return

@@ -34,7 +34,7 @@ class Wire:
         self.paused = self.closed = False
         self._wrote = asyncio.Event()
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes, channel: str = "") -> None:
         self.written += data
         self._wrote.set()
 
