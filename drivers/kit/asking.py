@@ -3,9 +3,10 @@
 `Asking` is the gateway's side of any such protocol: it knows when to ask and when an answer is late. What an answer
 looks like is said by an `Answers`, which cuts what arrives. An answer is kept with its question's name as channel.
 
-After a question that was not answered the wire is left alone for `rest` seconds, and then `sync` is asked, and asked
-again until it is answered: instruments answer in order, so its answer says that nothing older is still to come. Its
-answer must not look like that of any other question.
+After a question that was not answered the wire is left alone for `rest` seconds. Where an answer does not say by itself
+what it answers, its question names another one as `sync`: that is asked next, until it is answered, and only then what
+is kept in step by it. Instruments answer in order, so an answer to `sync`, which looks like no other question's, says
+that nothing older is still to come.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Question:
     ask: bytes  # what `Answers.ask` makes the bytes on the wire of
     every: float | None = None  # from one asking to the next; None: once a connection
     wait: float = 3.0
+    sync: Question | None = None  # what brings this one back into step, see above
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +75,21 @@ class Asking:
 
     `gap`: seconds of silence between an answer and the next question (Modbus RTU wants 3.5 characters).
     `rest`: seconds of silence after an unanswered question, in which a late answer is refused; None: as long as the
-    question was waited for. `sync`: see above; None where late answers can be told by themselves.
+    question was waited for.
     """
 
     def __init__(
-        self,
-        questions: Sequence[Question],
-        answers: Answers,
-        *,
-        gap: float = 0.0,
-        rest: float | None = None,
-        sync: Question | None = None,
+        self, questions: Sequence[Question], answers: Answers, *, gap: float = 0.0, rest: float | None = None
     ) -> None:
         self._entries = [_Entry(question) for question in questions]
         self._answers = answers
-        self._gap, self._rest, self._sync = gap, rest, sync
+        self._gap, self._rest = gap, rest
         self._held = bytearray()
         self._open: Question | None = None
         self._late = 0.0  # when the open question's answer is late
         self._free = 0.0  # when the wire may be asked again
         self._quiet = 0.0  # when held bytes that answer nothing are given up
-        self._lost = False  # an answer may still be on its way
+        self._lost: dict[Question, float] = {}  # what brings back into step, and when to ask it
         self._next: deque[Question] = deque(maxlen=FOLLOW)
 
     @property
@@ -101,11 +97,10 @@ class Asking:
         """When something is to be asked, an answer is late, or bytes that answer nothing are given up."""
         if self._open is not None:
             return self._late
-        own = self._due()
-        times = [max(own, self._free)] if own is not None else []
         if self._held:
-            times.append(self._quiet)
-        return min(times, default=None)
+            return self._quiet  # nothing is asked while something comes in
+        due = self._due()
+        return None if due is None else max(due, self._free)
 
     def receive(self, data: bytes, now: float) -> Iterator[Event]:
         """Feed what arrived."""
@@ -119,16 +114,14 @@ class Asking:
                 break
             del self._held[: len(cut.event.raw)]
             yield from self._take(cut, now)
-        if self._open is None:
-            yield from self._ask(now)
 
     def tick(self, now: float) -> Iterator[Event]:
         """Ask what is due; give up what is late."""
         if self._open is not None and now >= self._late:
             yield from self._unanswered(self._open, now)
-        elif self._open is None and self._held and now >= self._quiet:
+        elif self._open is None and now >= self._quiet:
             yield from self._give_up()
-        if self._open is None:
+        if self._open is None and not self._held:
             yield from self._ask(now)
 
     def close(self) -> Iterator[Event]:
@@ -154,15 +147,19 @@ class Asking:
             return
         self._open, self._free = None, now + self._gap
         self._entries = [entry for entry in self._entries if entry.question is not question or question.every]
-        if question is self._sync:
-            self._lost = False
+        self._lost.pop(question, None)
         self._next.extend(cut.then)
         yield replace(event, channel=question.name) if isinstance(event, Received) else event
 
     def _unanswered(self, question: Question, now: float) -> Iterator[Event]:
         yield from self._give_up()
-        self._open, self._lost = None, self._sync is not None
+        self._open = None
+        self._next.clear()
         self._free = now + (question.wait if self._rest is None else self._rest)
+        if question in self._lost:
+            self._lost[question] = now + (question.every or 0.0)
+        elif question.sync is not None:
+            self._lost[question.sync] = now
         for entry in [entry for entry in self._entries if entry.question is question and not question.every]:
             entry.tries += 1
             entry.due = now + AGAIN
@@ -177,25 +174,28 @@ class Asking:
 
     def _due(self) -> float | None:
         """When the next question is due; 0: at once."""
-        if self._lost or self._next:
+        if self._next:
             return 0.0
-        return min((entry.due for entry in self._entries), default=None)
+        return min((*self._lost.values(), *(entry.due for entry in self._in_step())), default=None)
+
+    def _in_step(self) -> Iterator[_Entry]:
+        return (entry for entry in self._entries if entry.question.sync not in self._lost)
 
     def _ask(self, now: float) -> Iterator[Event]:
         due = self._due()
         if due is None or now < due or now < self._free:
             return
-        yield from self._give_up()  # what came before the question does not answer it
         self._open = question = self._choose(now)
         self._late = now + question.wait
         yield Send(self._answers.ask(question))
 
     def _choose(self, now: float) -> Question:
-        if self._lost and self._sync is not None:
-            return self._sync
         if self._next:
             return self._next.popleft()
-        entry = min(self._entries, key=lambda one: one.due)
+        for sync, due in self._lost.items():
+            if due <= now:
+                return sync
+        entry = min(self._in_step(), key=lambda one: one.due)
         every = entry.question.every or 0.0
         entry.due = entry.due + every if now - entry.due < every else now + every
         return entry.question

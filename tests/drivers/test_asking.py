@@ -26,8 +26,11 @@ def numbers(line: bytes, question: Question | None) -> Says:
     return Says.ANSWER if (line == b"in step") == (question.name == "sync") else Says.NOTHING
 
 
-def question(name: str, every: float | None = 10.0, wait: float = 2.0) -> Question:
-    return Question(name=name, ask=name.encode() + b"?", every=every, wait=wait)
+SYNC = Question(name="sync", ask=b"sync?", wait=2.0)
+
+
+def question(name: str, every: float | None = 10.0, wait: float = 2.0, sync: Question | None = None) -> Question:
+    return Question(name=name, ask=name.encode() + b"?", every=every, wait=wait, sync=sync)
 
 
 class Desk:
@@ -51,6 +54,7 @@ class Desk:
 
     def hear(self, data: bytes) -> None:
         self.take(self.asking.receive(data, self.now))
+        self.run(self.now)
 
     def run(self, until: float) -> None:
         while (due := self.asking.deadline) is not None and due <= until:
@@ -95,8 +99,8 @@ def test_what_comes_after_its_time_is_refused_and_answers_nothing() -> None:
 
 
 def test_a_late_answer_is_never_taken_for_that_of_the_next_question() -> None:
-    sync = Question(name="sync", ask=b"sync?", wait=2.0)
-    desk = Desk(question("a"), question("b"), answers=LineAnswers(numbers, end=b"\n"), sync=sync)
+    a, b = question("a", sync=SYNC), question("b", sync=SYNC)
+    desk = Desk(a, b, answers=LineAnswers(numbers, end=b"\n"))
     desk.run(104)
     assert [name for _, name in desk.asked] == ["a?", "sync?"]
     desk.hear(b"1\n")  # of a
@@ -107,12 +111,23 @@ def test_a_late_answer_is_never_taken_for_that_of_the_next_question() -> None:
 
 
 def test_the_question_that_brings_back_into_step_is_asked_until_it_is_answered() -> None:
-    sync = Question(name="sync", ask=b"sync?", wait=2.0)
-    desk = Desk(question("a"), question("b"), sync=sync)
+    desk = Desk(question("a", sync=SYNC), question("b", sync=SYNC))
     desk.run(112)
     assert [name for _, name in desk.asked] == ["a?", "sync?", "sync?", "sync?"]
     desk.hear(b"s\n")
     assert desk.asked[-1][1] == "b?"
+
+
+def test_others_on_the_wire_are_asked_while_one_is_out_of_step() -> None:
+    sync = Question(name="sync", ask=b"sync?", every=30.0, wait=2.0)
+    desk = Desk(question("a", sync=sync), question("b"))
+    for at in range(100, 130):
+        desk.run(at)
+        if desk.asked[-1][1] == "b?" and desk.asking.waiting:
+            desk.hear(b"b\n")
+    assert [name for _, name in desk.asked] == ["a?", "sync?", "b?", "b?", "b?"]
+    desk.run(138)
+    assert desk.asked[5:] == [(136, "sync?")]
 
 
 def test_what_is_asked_once_is_given_up_after_some_tries() -> None:
@@ -141,7 +156,8 @@ def test_what_lay_there_before_the_question_does_not_answer_it() -> None:
     desk.hear(b"a 1\n")
     desk.run(109.5)
     desk.hear(b"a 1")
-    desk.run(110)
+    desk.run(110.5)
+    assert desk.asked[-1] == (110.5, "a?")
     desk.hear(b"99\na 2\n")
     assert desk.kept == [("a", b"a 1\n"), ("a", b"a 2\n")]
     assert [event.raw for event in desk.refused] == [b"a 1", b"99\n"]
