@@ -257,7 +257,7 @@ def put_value(datatype: Type, value: Value) -> bytes:
     low, high = (-(1 << bits - 1), 1 << bits - 1) if datatype in _SIGNED else (0, 1 << bits)
     if not bits or not isinstance(value, int) or not low <= value < high:
         raise ValueError(f"{value!r} is no {label(datatype)}")
-    return put_number(11, value) if bits == 64 else put_number(10, value & 0xFFFFFFFF)
+    return put_number(11, value) if bits == 64 else put_number(10, value & ((1 << bits) - 1))
 
 
 def put_metric(
