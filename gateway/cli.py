@@ -146,40 +146,68 @@ def doctor(config_path: Path, as_json: bool) -> None:
 
 @main.command("drivers")
 @click.argument("name", required=False)
+@click.option(
+    "--check", "checking", is_flag=True, help="Test NAME as every driver is tested; print the tier it has earned."
+)
+@click.option("--variant", help="With --check: this variant only.")
+@click.option("--seed", type=int, default=1, show_default=True, help="With --check: of everything random.")
 @json_option
-def drivers_(name: str | None, as_json: bool) -> None:
-    """List drivers, or print one driver's manual."""
+def drivers_(name: str | None, checking: bool, variant: str | None, seed: int, as_json: bool) -> None:
+    """List drivers, or print one driver's manual; --check tests it."""
     import drivers
     from drivers.kit import manual
+    from gateway.workbench import check, known
 
-    if name is None:
-        known = [drivers.load(one) for one in drivers.names()]
+    if checking:
+        if name is None:
+            raise click.UsageError("name the driver to check.")
+        report, good = check(name, variant, seed, None if as_json else click.echo)
         if as_json:
-            click.echo(json.dumps([manual.as_dict(driver) for driver in known]))
+            click.echo(json.dumps(report))
+        sys.exit(0 if good else FOUND_A_PROBLEM)
+    if name is None:
+        every = [drivers.load(one) for one in drivers.names()]
+        if as_json:
+            click.echo(json.dumps([manual.as_dict(driver) for driver in every]))
         else:
-            _table((d.name, ", ".join(d.links), d.evidence.name.lower(), d.summary) for d in known)
+            _table((d.name, ", ".join(d.links), d.evidence.name.lower(), d.summary) for d in every)
         return
-    if name not in drivers.names():
-        raise click.UsageError(f"no driver is called {name!r}. Known are: {', '.join(drivers.names())}.")
-    driver = drivers.load(name)
+    driver = known(name)
     click.echo(json.dumps(manual.as_dict(driver)) if as_json else manual.page(driver))
 
 
 @main.command()
-@click.argument("driver")
+@click.argument("driver", required=False)
 @click.option(
-    "--link", default=None, help="pty[:PATH], tcp:HOST:PORT, tcp-listen:HOST:PORT, mqtt:HOST:PORT/TOPIC or folder:PATH."
+    "--link",
+    default=None,
+    help="pty[:PATH], tcp:HOST:PORT, tcp-listen:HOST:PORT, rfc2217:HOST:PORT, mqtt:HOST:PORT/TOPIC or folder:PATH; "
+    "with --scenario the broker, mqtt:HOST:PORT.",
 )
 @click.option(
     "--rate", type=float, default=1.0, show_default=True, help="Messages a second; 0: as fast as acknowledged."
 )
 @click.option("--speed", type=float, default=1.0, show_default=True, help="Model seconds a real second.")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=int, default=None, help="Of the model and the faults. The same seed does the same again.")
 @click.option(
     "--fault", "faults", multiple=True, metavar="NAME=P", help="A named fault and its probability; repeatable."
 )
 @click.option("--scenario", type=click.Path(path_type=Path, exists=True), help="A whole bench from a TOML file.")
-@click.option("--ledger", type=click.Path(path_type=Path), help="Write what was meant and what was acknowledged.")
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="With --scenario: write the gateway's configuration for it here."
+)
+@click.option(
+    "--control",
+    type=int,
+    metavar="PORT",
+    help="Obey lines on this loopback port (0: any): status, faults, fault NAME=P, event NAME, rate X, pause, resume, "
+    "stop; each may end with an instrument's id. Answers are JSON.",
+)
+@click.option("--relay", metavar="LINK", help="Hand on a real instrument at serial:PATH[@RATE] or tcp:HOST:PORT.")
+@click.option("--record", type=click.Path(path_type=Path), help="Record the wire traffic, for replay.")
+@click.option(
+    "--ledger", type=click.Path(path_type=Path), help="Write what was meant and acknowledged; of a scenario: a folder."
+)
 @click.option("--for", "seconds", type=float, help="Stop after so many seconds.")
 @click.option("--count", type=int, help="Stop when so many messages are acknowledged.")
 @click.option("--device", default="", help="The configured device id, for the ledger.")
@@ -187,7 +215,7 @@ def drivers_(name: str | None, as_json: bool) -> None:
 @click.option("--variant", default="", help="A variant of the driver.")
 @click.option("--option", "options", multiple=True, metavar="KEY=VALUE", help="A driver option, as TOML; repeatable.")
 def simulate(**asked: Any) -> None:
-    """Run one simulated instrument and print where it can be reached."""
+    """Run one simulated instrument, or a whole bench, and print where it can be reached."""
     from gateway.demo import run_simulation
 
     run_simulation(asked, click.echo)
@@ -221,22 +249,65 @@ def capture(config_path: Path, device: str, output: Path, seconds: float | None)
 
 
 @main.command()
-@click.argument("recording", type=click.Path(path_type=Path, exists=True))
-@click.option("--driver", required=True, help="Decode with this driver.")
+@click.argument("recording", required=False, type=click.Path(path_type=Path, exists=True))
+@click.option("--driver", help="Decode with this driver.")
 @click.option("--variant", default="", help="A variant of the driver.")
 @click.option(
     "--option", "options", multiple=True, metavar="KEY=VALUE", help="A key of the device, as TOML; repeatable."
 )
 @click.option("--to", "address", metavar="HOST:PORT", help="Send the instrument's side there instead of decoding.")
-def replay(recording: Path, driver: str, variant: str, options: tuple[str, ...], address: str | None) -> None:
-    """Decode a recording, or send it again."""
+@click.option("--diff", is_flag=True, help="Read the journal's raw bytes again; show which observations would change.")
+@click.option("--apply", "store", is_flag=True, help="With --diff: store corrections, the former observations kept.")
+@click.option("-c", "--config", "config_path", type=click.Path(path_type=Path), envvar="ASSAYGATE_CONFIG")
+@click.option("--device", metavar="GLOB", help="With --diff: these devices only.")
+@click.option("--since", default="", help="With --diff: what arrived after this time or within this age.")
+@json_option
+def replay(
+    recording: Path | None,
+    driver: str | None,
+    variant: str,
+    options: tuple[str, ...],
+    address: str | None,
+    diff: bool,
+    store: bool,
+    config_path: Path | None,
+    device: str | None,
+    since: str,
+    as_json: bool,
+) -> None:
+    """Decode a RECORDING, or send it again; with --diff decode what the journal holds once more."""
+    if diff:
+        if config_path is None or recording is not None:
+            raise click.UsageError(
+                "--diff reads the journal of a configuration. Write: assaygate replay --diff -c FILE"
+            )
+        _differences(_load(config_path), device, since, store=store, as_json=as_json)
+        return
+    if recording is None or store:
+        raise click.UsageError("name a recording, or --diff -c FILE [--apply].")
     from gateway.traffic import decode_recording, send_recording
 
     if address:
         asyncio.run(send_recording(recording, address, click.echo))
         return
+    if driver is None:
+        raise click.UsageError("name the driver to decode with: --driver NAME. `assaygate drivers` lists them.")
     for line in decode_recording(recording, driver, variant, options):
         click.echo(line)
+
+
+def _differences(config: Config, device: str | None, since: str, *, store: bool, as_json: bool) -> None:
+    from gateway.reports import moment
+    from gateway.rereading import reread
+
+    found, stored = reread(config, device, moment(since) if since else 0, store=store)
+    if as_json:
+        click.echo(json.dumps({"differences": [one.as_dict() for one in found], "stored": stored}))
+    else:
+        for one in found:
+            click.echo(one.line)
+        click.echo(f"{len(found)} would be otherwise" + (f"; {stored} corrections stored" if store else ""))
+    sys.exit(FOUND_A_PROBLEM if found and not store else 0)
 
 
 @main.command()

@@ -1,0 +1,58 @@
+"""What an engineer who writes a driver asks: does it do what every driver must?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import drivers
+from gateway.units import is_ucum
+
+if TYPE_CHECKING:
+    from drivers.kit.declare import Driver
+    from simulators.conformance import Finding
+
+Echo = Callable[[str], None]
+
+
+def known(name: str) -> Driver:
+    """The driver called `name`. Errors: LookupError."""
+    try:
+        return drivers.load(name)
+    except KeyError:
+        raise LookupError(f"no driver is called {name!r}. Known are: {', '.join(drivers.names())}.") from None
+
+
+def check(name: str, variant: str | None, seed: int, echo: Echo | None) -> tuple[dict[str, Any], bool]:
+    """The kit's findings on a driver and its variants (or the one named), and whether all but the last tier hold.
+
+    Errors: LookupError.
+    """
+    from simulators.conformance import Tier, check, earned
+
+    driver = known(name)
+    ways = [variant] if variant else ["", *(one.name for one in driver.variants)]
+    report: dict[str, Any] = {"driver": name, "seed": seed, "ways": []}
+    good = True
+    for way in ways:
+        options = driver.trial(way)
+        found = check(driver, options, seed, variant=way, folder=drivers.folder(name), unit_known=is_ucum)
+        tier = earned(found)
+        good = good and tier >= Tier.GOLD
+        findings = [{"name": f.name, "ok": f.ok, "detail": f.detail, "tier": f.tier.name.lower()} for f in found]
+        report["ways"].append({"variant": way, "tier": tier.name.lower(), "findings": findings})
+        if echo:
+            _tell(name, way, seed, found, tier.name.lower(), echo, whole=way == ways[0])
+    return report, good
+
+
+def _tell(name: str, variant: str, seed: int, found: Sequence[Finding], tier: str, echo: Echo, *, whole: bool) -> None:
+    title = f"{name} {variant}".rstrip()
+    echo(f"{title}: {tier}")
+    for one in found:
+        if whole or not one.ok:
+            mark = "pass" if one.ok else "FAIL"
+            echo(f"  {mark}  {one.tier.name.lower():<9} {one.name}" + (f": {one.detail}" if one.detail else ""))
+    if any(not one.ok and one.tier.name != "PLATINUM" for one in found):
+        chosen = f" --variant {variant}" if variant else ""
+        echo(f"  Again: assaygate drivers --check {name}{chosen} --seed {seed}")
