@@ -87,6 +87,8 @@ ATOMS: Final[Mapping[str, tuple[Decimal, Dimension, bool]]] = MappingProxyType(
         "Cel": (Decimal(1), (("K", 1),), False),
         "[degF]": (Decimal(5) / 9, (("K", 1),), False),
         "deg": (Decimal("0.017453292519943295"), (), False),
+        "[HPF]": (Decimal(1), (("[HPF]", 1),), False),  # counted in one look through the microscope
+        "[LPF]": (Decimal(1), (("[LPF]", 1),), False),
         "B": (Decimal(1), (("B", 1),), True),
         "By": (Decimal(8), (), True),
     }
@@ -131,6 +133,19 @@ SPELLINGS: Final[Mapping[str, str]] = MappingProxyType(
         "COI": "{cutoff_index}", "S/CO": "{s_co_ratio}", "s/co": "{s_co_ratio}", "S/C": "{s_co_ratio}", "Ct": "{Ct}", "CT": "{Ct}",
         "Cq": "{Cq}", "pH": "[pH]", "CN": "{CN}", "S/N": "{s_n_ratio}", "PC": "{pieces}", "pcs": "{pieces}", "AU": "{AU}", "AU/mL": "{AU}/mL", "RU/mL": "{RU}/mL",
         "BAU/mL": "{BAU}/mL", "TCID50/mL": "{TCID50}/mL", "kg": "kg", "cd/m2": "cd/m2", "lux": "lx", "dB": "dB", "dBm": "dB{m}",
+        "1E03/mm3": "10*3/uL", "1E06/mm3": "10*6/uL", "1E09/L": "10*9/L", "1E12/L": "10*12/L", "G/L": "10*9/L", "T/L": "10*12/L",
+        "Gpt/L": "10*9/L", "Tpt/L": "10*12/L", "10^3/cmm": "10*3/uL", "10^6/cmm": "10*6/uL", "/mm3": "/uL", "/cmm": "/uL", "/cumm": "/uL",
+        "cells/mm3": "{cells}/uL", "cells/cmm": "{cells}/uL", "cells/cumm": "{cells}/uL", "cell/uL": "{cells}/uL", "um^3": "um3",
+        "FL": "fL", "PG": "pg", "Mg/dL": "mg/dL", "Mg/L": "mg/L", "gm/dL": "g/dL", "Gm/dL": "g/dL", "gms/dL": "g/dL", "gm%": "g/dL",
+        "Ery/uL": "{Ery}/uL", "Leu/uL": "{Leu}/uL", "RBC/uL": "{RBC}/uL", "WBC/uL": "{WBC}/uL", "p/uL": "{particles}/uL",
+        "p/HPF": "{particles}/[HPF]", "/HPF": "/[HPF]", "/hpf": "/[HPF]", "/LPF": "/[LPF]", "/lpf": "/[LPF]",
+        "p/LPF": "{particles}/[LPF]", "cycle number": "{Ct}", "cycles": "{Ct}", "CT value": "{Ct}", "RLU": "{RLU}", "INR": "{INR}",
+        "C.O.I": "{cutoff_index}", "C.O.I.": "{cutoff_index}", "Cutoff Index": "{cutoff_index}", "cut-off index": "{cutoff_index}",
+        "S/Co": "{s_co_ratio}", "LOG copies/mL": "{Log_copies}/mL", "LOG IU/mL": "{Log_IU}/mL", "Log IU/mL": "{Log_IU}/mL",
+        "lg IU/mL": "{Log_IU}/mL", "log cps/mL": "{Log_copies}/mL", "log(IU/mL)": "{Log_IU}/mL", "kUA/L": "{kUA}/L",
+        "mm/hr": "mm/h", "mm/Hr": "mm/h", "mm/1h": "mm/h", "Sec": "s", "sec.": "s", "SEC": "s", "mmol/mol Hb": "mmol/mol",
+        "%NGSP": "%", "% NGSP": "%", "% (NGSP)": "%", "mOsm/kg H2O": "mosm/kg", "mOsm/kgH2O": "mosm/kg", "mOsmol/kg": "mosm/kg",
+        "mosmol/kg": "mosm/kg", "mOsm": "mosm", "mL/min/1.73m^2": "mL/min/{1.73_m2}", "EU/dL": "{EU}/dL",
         "µS/cm": "uS/cm", "uS/cm": "uS/cm", "mS/cm": "mS/cm", "mmol/mol": "mmol/mol", "mL/min/1.73m2": "mL/min/{1.73_m2}",
     }
 )  # fmt: skip
@@ -138,7 +153,13 @@ SPELLINGS: Final[Mapping[str, str]] = MappingProxyType(
 _LETTERS: Final = str.maketrans("µμ⁰¹²³⁴⁵⁶⁷⁸⁹×", "uu0123456789x")
 _SUPERSCRIPT = re.compile("10([⁰¹²³⁴⁵⁶⁷⁸⁹]+)")
 # Cell counts: "10E3/uL", "x10^9/L", "10**6 /mm3", "10(9)/l" all name a power of ten per volume.
-_POWER = re.compile(r"[xX*]?\s*10(?:\s*(?:\*\*|\*|\^|[eE])\s*|\s*\(\s*|\s+)(\d{1,2})\)?\s*/\s*([a-z]?[lL]|mm3)")
+_POWER = re.compile(
+    r"[xX*]?\s*(?:10(?:\s*(?:\*\*|\*|\^|[eE])\s*|\s*\(\s*|\s+)|1[eE]\+?)0?(\d{1,2})\)?\s*/\s*([a-z]?[lL]|[uU]L|mm\^?3)"
+)
+# No laboratory counts in megagrams: "Mg/ml" is a milligram in a capital letter, or not; nor in megamoles or teralitres.
+_HUGE = re.compile(r"(?<![A-Za-z{\[])[MGTPEZY](?:g|mol|m|s|l|L|eq|osm|U|kat|\[)(?![A-Za-z])")
+_LITRE = re.compile(r"\{[^{}]*\}|(?<![A-Za-z\[])([a-z]?)l(?![A-Za-z\]])")
+_AROUND = re.compile(r"\s*/\s*")
 # "103/uL" has lost its superscript, or means 103. Written in capitals "ML" is hardly a megalitre, nor "GN" (grains) a giganewton.
 _SHOUTED = re.compile(r"(?<![A-Za-z{\[])[MGTPEZY][A-Z](?![a-z])|^10\d")
 
@@ -245,14 +266,28 @@ def from_text(text: str) -> str | None:
         return None
     plain = _SUPERSCRIPT.sub(r"10*\1", text).translate(_LETTERS)
     known = SPELLINGS.get(text) or SPELLINGS.get(text.translate(_LETTERS)) or SPELLINGS.get(plain)
+    known = known or _tidied().get(_tidy(plain))
     if known:
         return known
     if power := _POWER.fullmatch(plain):
-        volume = SPELLINGS.get(f"/{power[2]}", f"/{power[2]}")
-        plain = f"10*{power[1]}{'/uL' if power[2] == 'mm3' else volume}"
-    if _SHOUTED.search(plain):
+        volume = power[2].lower()
+        return f"10*{power[1]}/{'uL' if volume[:2] == 'mm' else volume[:-1] + 'L'}"
+    plain = _tidy(plain)
+    if _SHOUTED.search(plain) or _HUGE.search(plain):
         return None
     return plain if is_ucum(plain) else None
+
+
+def _tidy(text: str) -> str:
+    """One spelling of the litre, and none of the blanks around a fraction's line."""
+    text = _AROUND.sub("/", text) if " " in text else text
+    return _LITRE.sub(lambda match: match[0] if match[1] is None else f"{match[1]}L", text)
+
+
+@lru_cache(maxsize=1)
+def _tidied() -> Mapping[str, str]:
+    """The spellings, written one way; where two of them fall together they mean one thing."""
+    return {_tidy(_SUPERSCRIPT.sub(r"10*\1", text).translate(_LETTERS)): code for text, code in SPELLINGS.items()}
 
 
 @lru_cache(maxsize=2048)

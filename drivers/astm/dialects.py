@@ -1,4 +1,7 @@
-"""How makers depart from the standard: presets of the options, and how such an instrument names itself in H5."""
+"""How makers depart from the standard: presets of the options, and how such an instrument names itself in H5.
+
+A maker whose instruments send what the standard says needs no dialect: the driver's defaults read it.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 from drivers.astm.options import AstmOptions
+from drivers.kit.astm_places import CONTROLS, Mark
 from drivers.kit.declare import Evidence, Variant
-from drivers.kit.results import CONTROLS, Mark
+
+GO_ASTM: Final = "github.com/blutspende/go-astm"
+INTELIS: Final = "github.com/deforay/intelis-interfacing"
+SENAITE: Final = "github.com/senaite/senaite.astm src/senaite/astm/tests/data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """One maker's way. `sender` is looked for in H5 and H6; without it the dialect has to be declared."""
+    """One maker's way. `sender` is looked for in H5 and H6, `processing` is what H12 must be; a dialect with neither
+    has to be declared."""
 
     name: str
     models: tuple[str, ...]
     sender: str = ""
+    processing: str = ""
     options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     evidence: Evidence = Evidence.MANUAL
     note: str = ""
@@ -28,13 +37,21 @@ class Dialect:
     device: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
+# Sysmex: the specimen is the third component of O4, behind rack and position; a message of the analyser's own rules
+# ("Anemia", "Positive_Diff") has no value and the flag A; W marks a value of low reliability.
+_SYSMEX: Final = MappingProxyType({"specimen": ("O4.3", "O3"), "flagged": {"A": "abnormal"}, "doubtful_flags": ("W",)})
+# Roche's Elecsys modules send `call^index`.
+_ELECSYS: Final = MappingProxyType({"-1": "negative", "0": "indeterminate", "1": "positive"})
+# Abbott: the last component of R3 says which aspect of the result the row tells.
+_ASPECTS: Final = MappingProxyType({"F": "", "I": "interpretation", "P": "signal", "G": "-"})
+
 DIALECTS = (
     Dialect(
         name="euroimmun",
         models=("Euroimmun Analyzer I",),
         options={"specimen": ("P4", "P3"), "patient": ()},
         evidence=Evidence.RECORDING,
-        recordings=("github.com/blutspende/go-astm examples/euroimmun_analyzer1_v10",),
+        recordings=(f"{GO_ASTM} examples/euroimmun_analyzer1_v10",),
         device={"decimal": ","},
         note="The specimen stands in P4 only, and the header names nobody; numbers come with a decimal comma.",
     ),
@@ -44,17 +61,28 @@ DIALECTS = (
         sender=r"\bIH v|\bIH-(500|1000)\b",
         options={"value": "R4.*", "unit": ""},
         evidence=Evidence.RECORDING,
-        recordings=("github.com/blutspende/go-astm examples/ihcom_v52",),
+        recordings=(f"{GO_ASTM} examples/ihcom_v52",),
         note="A blood group is several components (ABO^RhD^...): they stay together. R5 is no unit.",
     ),
     Dialect(
         name="yumizen",
-        models=("Horiba Yumizen H500", "Horiba Yumizen H550"),
-        sender=r"^H5[05]0(\^|$)",
+        models=("Horiba Yumizen H500", "Horiba Yumizen H550", "Horiba Yumizen H1500", "Horiba Yumizen H2500"),
+        sender=r"(?i)^(yumizen[ -]?)?H(500|550|1500|2500)(\^|\s|$)",
         options={"loinc": ("R3.5", "R3.1")},
         evidence=Evidence.RECORDING,
-        recordings=("github.com/blutspende/go-astm examples/yumizen",),
-        note="R3 brings a LOINC code beside the maker's name; controls are marked in H12 and O16.",
+        recordings=(f"{GO_ASTM} examples/yumizen", f"{SENAITE}/yumizen_h500.txt"),
+        note="R3 brings a LOINC code beside the maker's name; controls are marked in H12 and O16. "
+        "Units count in `1E03/mm3`.",
+    ),
+    Dialect(
+        name="pentra",
+        models=("Horiba ABX Pentra ES 60", "Horiba ABX Pentra 80", "Horiba ABX Pentra XL 80", "Horiba ABX Pentra XLR"),
+        sender=r"(?i)^ABX(\^|\s|$)|\bpentra\b",
+        options={"loinc": ("R3.5", "R3.1"), "statuses": {"N": "cancelled", "D": "final"}},
+        evidence=Evidence.RECORDING,
+        recordings=(f"{SENAITE}/pentra_xlr.txt",),
+        note="R5 is a number that says which set of units is on: declare `unit` in `tests`. Status N is a rejected "
+        "result, D one by dilution, W a suspicion; dashes stand for a value that is not given.",
     ),
     Dialect(
         name="amplilink",
@@ -62,32 +90,65 @@ DIALECTS = (
         sender=r"\bAMPLILINK\b",
         options={"value_pattern": r"^(?P<value>\S+) \((?P<log10>\d+[.,]\d+)\)$"},
         evidence=Evidence.RECORDING,
-        recordings=("github.com/deforay/intelis-interfacing TaqMan 96 captures",),
+        recordings=(f"{INTELIS} TaqMan 96 captures",),
         note="Titers come with their logarithm in brackets: `2.52E+3 (3.40)`; it goes into `attributes.log10`.",
     ),
     Dialect(
         name="cobas-e411",
         models=("Roche cobas e 411", "Roche Elecsys 2010"),
-        sender=r"(?i)\b(cobas[- ]?e ?411|e411|elecsys)",
-        options={"qualitative": {"-1": "negative", "0": "indeterminate", "1": "positive"}},
+        sender=r"(?i)\b(cobas[-_ ]?e ?411|e411|elecsys)",
+        options={"qualitative": _ELECSYS, "name": r"^\^*(\d+)"},
         note="Qualitative tests send `call^index`: the index is the value, the call the interpretation "
-        "(Host Interface Manual 2.3, result record).",
+        "(Host Interface Manual 2.3, result record). R3 is `^^^test/dilution/predilution`.",
+    ),
+    Dialect(
+        name="cobas-c",
+        models=("Roche cobas c 311", "Roche cobas c 501", "Roche cobas 6000", "Roche cobas 8000", "Hitachi 7600"),
+        sender=r"(?i)^(c ?(311|501|502|503|701|702)|H7600|H79\d\d|modular|cobas[-_ ]?(c ?\d|6000|8000|pure|pro)\w*)\b",
+        options={
+            "specimen": ("O3.2", "O3.*"),
+            "qualitative": _ELECSYS,
+            "name": r"^\^*(\d+)",
+        },
+        evidence=Evidence.RECORDING,
+        recordings=(f"{SENAITE}/cobas_c311.txt", f"{SENAITE}/cobas_311.txt", f"{SENAITE}/hitachi_7600.txt"),
+        note="O3 is the specimen alone, or `count^specimen^...`; O4 tells rack and position, and QC for a control. "
+        "R3 is `^^^test/dilution`; the time stands in O23.",
+    ),
+    Dialect(
+        name="cobas-c111",
+        models=("Roche cobas c 111",),
+        sender=r"(?i)\bc-?111\b|^c111",
+        options={"specimen": ("O3", "O4.1")},
+        evidence=Evidence.RECORDING,
+        recordings=(f"{SENAITE}/cobas_c111.txt",),
+        note="The specimen typed in is the first component of O4; M records bring the raw readings.",
     ),
     Dialect(
         name="sysmex-x",
-        models=("Sysmex XN", "Sysmex XN-L", "Sysmex XS", "Sysmex XT"),
-        sender=r"(?i)^(XN|XS|XT|XE|XP)-?\d",
-        options={
-            "specimen": ("O4.3", "O3"),
-            "qc": (*CONTROLS, Mark(field="O4.3", prefix="QC-")),
-        },
-        note="The specimen is the third component of O4, after rack and position; controls are called `QC-...`.",
+        models=("Sysmex XN", "Sysmex XN-L", "Sysmex XS", "Sysmex XT", "Sysmex XP", "Sysmex KX-21N", "Sysmex pocH-100i"),
+        sender=r"(?i)^(XN|XS|XT|XE|XP|XR|KX|pocH)-?\d",
+        options=_SYSMEX,
+        evidence=Evidence.RECORDING,
+        recordings=(f"{SENAITE}/sysmex_xn550.txt", f"{SENAITE}/sysmex_xp100.txt"),
+        note="The specimen is the third component of O4, after rack and position; controls are called `QC-...`. "
+        "Scattergrams are kept as the names of their files.",
+    ),
+    Dialect(
+        name="sysmex-ca",
+        models=("Sysmex CA", "Sysmex CS-1600", "Sysmex CS-2500", "Sysmex CS-5100", "Sysmex CN"),
+        sender=r"(?i)^(CA|CS|CN)-?\d",
+        options={"specimen": ("O4.3", "O3")},
+        note="As the haematology analysers: the specimen is the third component of O4. R3 is "
+        "`^^^code^test~unit^dilution^...` (published message logs of a laboratory's interface).",
     ),
     Dialect(
         name="afinion",
         models=("Abbott Afinion 2", "Alere Afinion AS100"),
         sender=r"(?i)\bafinion",
         options={"specimen": ("O4", "O3"), "time": ("R13", "R12", "H14"), "lot": ("O24.2",)},
+        evidence=Evidence.RECORDING,
+        recordings=(f"{SENAITE}/abbott_afinion2.txt",),
         note="The specimen number stands in O4, the cartridge lot in O24.",
     ),
     Dialect(
@@ -95,7 +156,80 @@ DIALECTS = (
         models=("Siemens DCA Vantage",),
         sender=r"(?i)\bDCA\b",
         options={"specimen": ("O3", "P3", "P4"), "patient": ()},
+        evidence=Evidence.RECORDING,
+        recordings=(f"{SENAITE}/dca_vantage.txt",),
         note="The identifier typed in stands in P3; O4 counts the instrument's own records.",
+    ),
+    Dialect(
+        name="architect",
+        models=("Abbott ARCHITECT", "Abbott Alinity ci-series (ASTM)"),
+        sender=r"(?i)^(ARCHITECT|Alinity)\b",
+        options={"passing": (8, 9), "lot": ("R3.8",), "aspects": _ASPECTS},
+        evidence=Evidence.RECORDING,
+        recordings=(f"{SENAITE}/abbott_architect.txt",),
+        note="A test has up to three rows: R3 ends in F (the result), I (its interpretation), P (the signal). R3 also "
+        "tells the reagent's lot and serial number: the key of `tests` is R3 without them, "
+        "`^^^0021^B-hCG^UNDILUTED^P^^^^F`.",
+    ),
+    Dialect(
+        name="m2000",
+        models=("Abbott m2000rt", "Abbott RealTime"),
+        sender=r"(?i)^m2000",
+        options={
+            "passing": (6, 7),
+            "lot": ("R3.6",),
+            "aspects": {**_ASPECTS, "P": "cycle"},
+            "qc": (*CONTROLS, Mark(field="O3", pattern=r"(?i)^[A-Z0-9]+_(NEG|LOPOS|HIPOS|CAL ?[AB])(_|$)")),
+        },
+        evidence=Evidence.RECORDING,
+        recordings=("github.com/deforay/vlsm tests/Unit/Utilities/AnalyzerRawTextTest.php",),
+        note="R3 ends in F (the result), I (its interpretation), P (the cycle number) and tells the reagent's lot: the "
+        "key of `tests` is R3 without it. A failed order has no result: O26 is X, the reason a comment.",
+    ),
+    Dialect(
+        name="access",
+        models=("Beckman Coulter Access 2", "Beckman Coulter DxI 600/800"),
+        sender=r"(?i)^(ACCESS|DxI|UniCel)\b",
+        note="As the standard says; R3 may name the test with its reagent's version, `^^^B12II^1` "
+        "(published message logs of laboratories' interfaces).",
+    ),
+    Dialect(
+        name="maglumi",
+        models=("Snibe MAGLUMI 600/800/1000/2000/4000/X3/X8",),
+        sender=r"(?i)^(maglumi|snibe)",
+        note="As the standard says; the header has a day only, each result its own time "
+        "(published message logs of laboratories' interfaces).",
+    ),
+    Dialect(
+        name="mindray",
+        models=("Mindray BS-120 to BS-800", "Mindray CL-900i to CL-2000i", "Mindray-like: eCL 8000"),
+        sender=r"(?i)^(mindr|BS-?\d|CL-?\d)",
+        processing="PR|QR|CR",
+        options={
+            "specimen": ("O4", "O3"),
+            "time": ("R14", "R13", "R12", "O23", "H14"),
+            "flags": ("R7", "R8"),
+            "status": ("R9", "R10"),
+            "operator": (),
+        },
+        note="The specimen's bar code stands in O4, O3 is `number^tray^position`; H12 says PR for patients, QR for "
+        "controls. Some versions send a range more: flag and status then stand one field further on "
+        "(Host Interface Manual, chapter 2).",
+    ),
+    Dialect(
+        name="urised",
+        models=("77 Elektronika UriSed", "77 Elektronika LabUMat 2", "77 Elektronika Urilyzer 100 Pro"),
+        sender=r"(?i)^(urised|labumat|LUP?2?\b|urilyzer)",
+        options={"time": ("R13", "R12", "O15", "O23", "H14")},
+        note="The time may stand in O15 only. Sediment has rows of its own for the count a field, the count a "
+        "microlitre and the call, told apart by the LOINC code in R3 (published message logs).",
+    ),
+    Dialect(
+        name="immunocap",
+        models=("Phadia ImmunoCAP 100/250", "Phadia Prime / Data Manager"),
+        sender=r"(?i)ImmunoCAP|Phadia",
+        options={"value": "R4.1", "call": "R4.3"},
+        note="R4 is `concentration^class^call^...`.",
     ),
 )
 
@@ -114,16 +248,19 @@ VARIANTS = tuple(
 
 
 @lru_cache(256)  # instruments call themselves few names; whoever makes up others fills no more than this
-def _speaking(sender: str) -> Dialect | None:
-    return next((each for each in DIALECTS if each.sender and re.search(each.sender, sender)), None)
+def _speaking(sender: str, processing: str) -> Dialect | None:
+    for each in DIALECTS:
+        if sender and each.sender and re.search(each.sender, sender):
+            return each
+    return next((each for each in DIALECTS if each.processing and re.fullmatch(each.processing, processing)), None)
 
 
-def recognised(sender: str, options: AstmOptions) -> tuple[AstmOptions, str | None]:
+def recognised(sender: str, processing: str, options: AstmOptions) -> tuple[AstmOptions, str | None]:
     """The options as the dialect of an instrument that calls itself `sender` presets them, and its name.
 
-    What the configuration says, a variant included, goes before the preset.
+    `processing` is H12. What the configuration says, a variant included, goes before the preset.
     """
-    dialect = _speaking(sender) if options.recognise and sender else None
+    dialect = _speaking(sender, processing) if options.recognise else None
     if dialect is None:
         return options, None
     given = options.model_fields_set

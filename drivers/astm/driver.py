@@ -8,72 +8,84 @@ from typing import Any
 
 from drivers.astm.dialects import VARIANTS, recognised
 from drivers.astm.options import AstmOptions
+from drivers.astm.reading import Read, displaced, flags, read
 from drivers.kit.analyser import host, instrument
+from drivers.kit.astm_places import pool
 from drivers.kit.declare import Driver, Evidence, Message
-from drivers.kit.observation import Draft, Json, Kind, Quality
+from drivers.kit.observation import Draft, Json, Kind, Quality, Status
 from drivers.kit.records import Parts, Record, write
-from drivers.kit.results import Reader, finished, loinc, remarks_alone, whole_records
-
-_NUMBER = re.compile(r"[<>]?=?\s*[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
-_WORD = re.compile(r"[^\W\d]{2,}[^\d]*")
+from drivers.kit.results import Reader, comment, finished, loinc, remarks_alone, whole_records
+from drivers.kit.values import number
 
 
 def decode(message: Message, options: AstmOptions) -> Iterator[Draft]:
     """One draft a result; queries are no results. DecodeError where the records cannot be read."""
     records, doubtful = whole_records(message, options.encoding)
+    failed = [record for record in records if _could_not_be_done(record)] if message.sound else []
     # Of a message that broke off, an order without its results says nothing yet.
-    told = ((record, _draft(record, options)) for record in records if record.letter == "R")
-    yield from finished((*told, *(remarks_alone(records) if message.sound else ())), message, records[-1], doubtful)
+    told = [(record, _draft(record, options)) for record in records if record.letter == "R" or record in failed]
+    if message.sound:
+        told += remarks_alone(records, failed)
+    yield from finished(told, message, records[-1], doubtful)
+
+
+def _could_not_be_done(record: Record) -> bool:
+    """An order whose report type says so, and for which no result comes (LIS02-A2 8.4.26)."""
+    return record.letter == "O" and record.first_result is None and record.text(26).upper() == "X"
 
 
 def _draft(record: Record, options: AstmOptions) -> Draft:
+    """A result; or an order that could not be done: a result without a value."""
     header = record.above("H")
-    sender = "" if header is None else f"{header.text(5)} {header.text(6)}".strip()
-    options, dialect = recognised(sender, options)
+    sender = ("", "") if header is None else (f"{header.text(5)} {header.text(6)}".strip(), header.text(12))
+    options, dialect = recognised(*sender, options)
     reader = Reader(record)
-    value, call, extra = _value(reader, options)
+    result = record.letter == "R"
+    found = read(reader, options) if result else Read(doubt=_why(record))
     when, source = reader.time(options.time)
-    status, quality, why = reader.status()
-    if call is None and value is None and quality is Quality.GOOD:
-        quality, why = Quality.UNCERTAIN, "the result has no value"
-    if "components" in extra and quality is Quality.GOOD:
-        quality, why = Quality.UNCERTAIN, "the value has several components: declare which in `value`"
+    marks = flags(reader, _places(options.flags)) + found.flags
+    call = found.call
+    if call is None and (found.value is None or number(found.value) is not None):
+        call = displaced(reader, options.status)
+    if call is None and found.value is None:
+        call = next((options.flagged[mark] for mark in marks if mark in options.flagged), None)
+    status, quality, why = reader.status(options.status, options.statuses)
+    if not result:
+        status, quality, why = Status.CANCELLED, Quality.BAD, found.doubt
+    elif quality is Quality.GOOD:
+        quality, why = _judged(found, call, marks, options)
     specimen, _ = reader.first(options.specimen)
     patient, _ = reader.first(options.patient)
     operator, _ = reader.first(options.operator)
-    unit, _ = reader.first([options.unit] if options.unit else [])
-    flags = _flags(reader, options.flags)
     run, _ = reader.first(options.run)
     lot, _ = reader.first(options.lot)
     lot_expiry, _ = reader.first(options.lot_expiry)
     code = next((code for place in options.loinc if (code := loinc(reader.peek(place)))), None)
-    test = record.raw(3).strip() or reader.peek("O5") or "result"
+    test = _test_of(record, options) or reader.peek("O5") or record.raw(5).strip() or "result"
     reader.used("R3")
-    attributes = reader.attributes(options.demographics) | extra
-    if source:
-        attributes["time_source"] = source
-    if dialect:
-        attributes["dialect"] = dialect
+    unit = reader.unit(options.unit)
+    attributes = reader.attributes(options.demographics) | found.extra | _asides(record, found, source, dialect, test)
     identity = None
-    if specimen and when and source and source.startswith("R"):
+    if result and specimen and when and source and source.startswith("R"):
         identity = (
             specimen,
-            test,
+            record.raw(3).strip() or test,
             when,
             record.text(4),
             unit or "",
-            "\\".join(flags),
+            "\\".join(marks),
             record.text(9),
             run or record.text(14),
         )
     return Draft(
-        kind=Kind.QC if any(mark.fits(record) for mark in options.qc) else Kind.RESULT,
+        kind=_kind(record, found, options),
         test=test,
-        value=value,
+        quantity=_quantity(record, options),
+        value=found.value,
         code=code,
         unit=unit,
         interpretation=call,
-        flags=flags,
+        flags=marks,
         status=status,
         specimen=specimen,
         patient=patient,
@@ -91,48 +103,81 @@ def _draft(record: Record, options: AstmOptions) -> Draft:
     )
 
 
-def _flags(reader: Reader, place: str) -> tuple[str, ...]:
-    if not place:
-        return ()
-    number = int(place[1:].partition(".")[0])
-    source = reader.record.above(place[0])
-    if source is None:
-        return ()
-    reader.used(place)
-    return tuple(part.strip(source.delimiters.component) for part in source.repeats(number))
+def _kind(record: Record, found: Read, options: AstmOptions) -> Kind:
+    """A picture, or a row that names the result in the analyser's memory, is no result."""
+    if found.picture or options.aspects.get(_last(record)) == "-":
+        return Kind.EVENT
+    return Kind.QC if any(mark.fits(record) for mark in options.qc) else Kind.RESULT
 
 
-def _value(reader: Reader, options: AstmOptions) -> tuple[str | None, str | None, dict[str, Json]]:
-    """The value as sent, the call where one stands beside it, and what else the field says."""
-    number, _, component = options.value[1:].partition(".")
-    record = reader.record
-    whole = record.text(int(number)).strip(record.delimiters.component + " ")
-    reader.used(f"R{number}")
-    pieces = record.components(int(number))
-    told = [piece for piece in pieces if piece]
-    repeated = len(record.repeats(int(number))) > 1
-    value, call, extra = told[0] if len(told) == 1 and not repeated else whole, None, dict[str, Json]()
-    if component == "*":
-        value = whole
-    elif component:
-        value = record.component(int(number), int(component))
-        if value != whole:
-            extra[f"R{number}"] = whole
-    elif options.qualitative and pieces and pieces[0] in options.qualitative:
-        call = options.qualitative[pieces[0]]
-        value = pieces[1] if len(pieces) > 1 else ""
-        extra[f"R{number}"] = whole
-    elif len(told) == 2 and not repeated and _NUMBER.fullmatch(told[0]) and _WORD.fullmatch(told[1]):
-        value, call = told
-    elif repeated or len(told) > 1:
-        extra["components"] = list(record.repeats(int(number)) if repeated else told)
-    if options.value_pattern and (match := re.search(options.value_pattern, value)):
-        named = match.groupdict()
-        if named.get("value"):
-            extra |= {name: text for name, text in named.items() if name != "value" and text}
-            extra[f"R{number}"] = whole
-            value = named["value"]
-    return value or None, call, extra
+def _judged(found: Read, call: str | None, marks: tuple[str, ...], options: AstmOptions) -> tuple[Quality, str | None]:
+    if found.picture:
+        return Quality.GOOD, None
+    if found.masked:
+        return Quality.BAD, found.doubt
+    if found.doubt:
+        return Quality.UNCERTAIN, found.doubt
+    if found.value is None and call is None:
+        return Quality.UNCERTAIN, "the result has no value"
+    if doubtful := next((mark for mark in marks if mark in options.doubtful_flags), None):
+        return Quality.UNCERTAIN, f"the instrument does not rely on the value: flag {doubtful}"
+    return Quality.GOOD, None
+
+
+def _why(order: Record) -> str:
+    """What the instrument says about an order it could not do."""
+    return next((text for each in order.comments if (text := comment(each))), "the order could not be done")
+
+
+def _places(place: str | tuple[str, ...]) -> tuple[str, ...]:
+    return place if isinstance(place, tuple) else (place,) if place else ()
+
+
+def _last(record: Record) -> str:
+    """The last component of R3 that says something."""
+    return next((piece for piece in reversed(record.components(3)) if piece), "") if record.letter == "R" else ""
+
+
+def _test_of(record: Record, options: AstmOptions) -> str:
+    """R3 as sent; without what differs from run to run where that is declared."""
+    raw = record.raw(3).strip() if record.letter == "R" else ""
+    mark = record.delimiters.component
+    if not options.passing or not mark or mark not in raw:
+        return raw
+    pieces = raw.split(mark)
+    return mark.join("" if place in options.passing else piece for place, piece in enumerate(pieces, 1)).rstrip(mark)
+
+
+def _quantity(record: Record, options: AstmOptions) -> str | None:
+    """A name of the dialect's own making, where it has one."""
+    if record.letter != "R":
+        return None
+    if options.name and (match := re.search(options.name, record.text(3))):
+        return _slug(match[1])
+    if options.aspects and (aspect := options.aspects.get(_last(record))) is not None:
+        told = [piece for piece in record.components(3) if piece]
+        return _slug(f"{told[min(1, len(told) - 1)]} {aspect.strip('-')}")
+    return None
+
+
+def _slug(text: str) -> str | None:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or None
+
+
+def _asides(record: Record, found: Read, source: str | None, dialect: str | None, test: str) -> dict[str, Json]:
+    """What the attributes say besides the fields that were not given out."""
+    told: dict[str, Json] = {}
+    if source:
+        told["time_source"] = source
+    if dialect:
+        told["dialect"] = dialect
+    if found.picture:
+        told["picture"] = found.picture
+    if several := pool(record):
+        told["pool"] = list(several)
+    if record.letter == "R" and test != (raw := record.raw(3).strip()) and raw:
+        told["R3"] = raw
+    return told
 
 
 _LETTERS = {"final": "F", "preliminary": "P", "corrected": "C", "cancelled": "X"}
@@ -162,6 +207,8 @@ def encode(drawn: Mapping[str, Any], options: AstmOptions) -> bytes:
         _put(rows, options.time, when)
         _put(rows, (options.unit or "R5",), result.get("unit"))
         rows["R"][3] = _sent(result, options)
+        if options.call and result.get("value") is not None:
+            _put(rows, (options.call,), result.get("interpretation"))
         rows["R"][6] = list(result.get("flags") or ())
         rows["R"][8] = _LETTERS.get(str(result.get("status") or "final"), "F")
         lines.append(rows["R"])
@@ -179,8 +226,8 @@ def _parts(test: str) -> tuple[str, ...]:
 def _row(letter: str, fields: Mapping[int, Parts | list[Parts]]) -> list[Parts | list[Parts]]:
     row: list[Parts | list[Parts]] = [""] * 35
     row[0] = letter
-    for number, text in fields.items():
-        row[number - 1] = text
+    for place, text in fields.items():
+        row[place - 1] = text
     return row
 
 
@@ -190,7 +237,7 @@ def _put(rows: Mapping[str, list[Parts | list[Parts]]], places: Sequence[str], t
         return
     number, _, component = places[0][1:].partition(".")
     row, index = rows[places[0][0]], int(number) - 1
-    if not component:
+    if not component or component == "*":
         row[index] = str(text)
         return
     held = row[index]
@@ -203,6 +250,9 @@ def _put(rows: Mapping[str, list[Parts | list[Parts]]], places: Sequence[str], t
 def _sent(result: Mapping[str, Any], options: AstmOptions) -> Parts:
     value = "" if result.get("value") is None else str(result["value"])
     call = result.get("interpretation")
+    _, _, component = options.value.partition(".")
+    if component.isdigit():  # the simulator has nothing for the components before and behind it
+        return (*[""] * (int(component) - 1), value or str(call or ""))
     if call is None:
         return value
     codes = [code for code, word in options.qualitative.items() if word == call]

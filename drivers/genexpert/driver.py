@@ -1,9 +1,10 @@
 """Cepheid GeneXpert: a call and a number side by side in R4, and rows of cycle thresholds below each result.
 
-R3 is `^^^test code^assay name^version^analyte^complementary name` (panels put the code into component 2). A row
-without a complementary name is a result; one with it (`Ct`, `EndPt`, `Delta Ct`, ...) belongs to the result
-above and has its time, operator and cartridge. The key of the device's `tests` map is R3 exactly as sent, for
-example `^^^HIV-1_VL 2 2^Xpert_HIV-1 Viral Load^2^^`.
+R3 is `^panel^^test code^assay name^version^analyte^complementary name`; single tests have no panel (LIS Interface
+Protocol Specification 301-2002, 6.3.4.1.6). A row with an assay's name is a result of the test; rows below it tell
+what it rests on: the call of each target and control (POS, NEG, PASS, ...) and their `Ct`, `EndPt`, `Delta Ct`. Those
+have its time, operator and cartridge. The key of the device's `tests` map is R3 exactly as sent, for example
+`^^^HIV-1_VL 2 2^Xpert_HIV-1 Viral Load^2^^`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 
 from drivers.genexpert.options import GeneXpertOptions
 from drivers.kit.analyser import host, instrument
+from drivers.kit.astm_places import pool
 from drivers.kit.declare import Driver, Evidence, Message, Variant
 from drivers.kit.observation import Comparator, Draft, Interpretation, Json, Kind, Quality
 from drivers.kit.records import Delimiters, Parts, Record, write
@@ -21,8 +23,15 @@ from drivers.kit.results import Reader, finished, remarks_alone, whole_records
 
 DELIMITERS = Delimiters("|", "@", "^", "\\")
 
-_NO_RESULT = frozenset({"ERROR", "NO RESULT", "ERREUR", "PAS DE RÉSULTAT", "AUCUN RÉSULTAT"})
-_INVALID = frozenset({"INVALID", "INVALIDE", "NON VALIDE"})
+# What the software says in the languages it speaks (LIS guidance 303-0251 section 3, 302-7279 section 7).
+_NO_RESULT = re.compile(
+    r"(?i)(ERROR|ERREUR|FEHLER|ERRORE|ERRO|NO RESULT|PAS DE RÉSULTAT|AUCUN RÉSULTAT|KEIN ERGEBNIS|SIN RESULTADO"
+    r"|NESSUN RISULTATO|SEM RESULTADO)(?!\w).*"
+)
+_INVALID = frozenset({"INVALID", "INVALIDE", "NON VALIDE", "UNGÜLTIG", "NO VÁLIDO", "NON VALIDO", "INVÁLIDO"})
+_CHECKS = frozenset({"PASS", "FAIL", "NA", "RÉUSSITE", "ÉCHEC", "S/O"})  # of the cartridge's own controls and probes
+_LOGARITHMS = {"copies/ml": "{Log_copies}/mL", "cp/ml": "{Log_copies}/mL", "iu/ml": "{Log_IU}/mL"}
+_NOBODY = "<None>"
 _TIMES = ("R13", "R12")
 _WORDS: Mapping[str, Mapping[str, str]] = {
     "en": {"detected": "DETECTED", "not-detected": "NOT DETECTED", "invalid": "INVALID", "error": "ERROR"},
@@ -42,9 +51,16 @@ def _drafts(records: list[Record], options: GeneXpertOptions) -> Iterator[tuple[
     for record in records:
         if record.letter != "R":
             continue
-        if not record.component(3, 8) or main is None or main.parent is not record.parent:
+        if main is None or main.parent is not record.parent or _is_main(record):
             main = record
         yield record, _draft(record, main, options)
+
+
+def _is_main(record: Record) -> bool:
+    """A result of the test, and not what it rests on."""
+    if record.component(3, 8):
+        return False
+    return bool(record.component(3, 5)) or (not record.component(3, 7) and bool(record.raw(9) or record.raw(13)))
 
 
 def _draft(record: Record, main: Record, options: GeneXpertOptions) -> Draft:
@@ -59,23 +75,27 @@ def _draft(record: Record, main: Record, options: GeneXpertOptions) -> Draft:
     status, quality, why = reader.status()
     specimen, _ = reader.first(options.specimen)
     patient, _ = reader.first(options.patient)
-    unit, _ = reader.first(["R5"])
-    operator = reader.first(["R11"])[0] or above.peek("R11") or None
+    unit = _unit(record, reader)
+    operator = next((told for told in (reader.peek("R11"), above.peek("R11")) if told not in ("", _NOBODY)), None)
+    reader.used("R11")
     reader.used("R7")
     flags = tuple(record.repeats(7))
-    cartridge = main.components(14)  # system, instrument, module, cartridge serial, reagent lot, its expiry
+    # System, instrument, module, cartridge serial, reagent lot, its expiry.
+    cartridge = record.components(14) or main.components(14)
     run, lot, expiry = (part or None for part in [*cartridge, *("",) * 6][3:6])
     test = record.raw(3).strip() or reader.peek("O5") or "result"
     reader.used("R3")
     attributes = reader.attributes(options.demographics)
     if main is not record:
         attributes["result"] = main.raw(3).strip()
+    if several := pool(record):
+        attributes["pool"] = list(several)
     if source:
         attributes["time_source"] = source
     if call == Interpretation.INVALID:
         error = _error(main)
         attributes |= error
-        if quality is Quality.GOOD and (value or "").upper() in _NO_RESULT:
+        if quality is Quality.GOOD and _NO_RESULT.fullmatch(value or ""):
             quality, why = Quality.BAD, f"{value} {error.get('error_code', '')}".strip()
     if value is None and quality is Quality.GOOD:
         quality, why = Quality.UNCERTAIN, "the result has no value"
@@ -83,7 +103,7 @@ def _draft(record: Record, main: Record, options: GeneXpertOptions) -> Draft:
     if specimen and when and source != "H14":
         identity = (specimen, test, when, record.text(4), unit or "", "\\".join(flags), record.text(9), main.text(14))
     return Draft(
-        kind=Kind.QC if any(mark.fits(record) for mark in options.qc) else Kind.RESULT,
+        kind=_kind(record, main, options),
         test=test,
         quantity=_quantity(record, main),
         value=value,
@@ -113,7 +133,7 @@ def _value(record: Record) -> tuple[str | None, str | None, Comparator | None]:
     pieces = record.components(4)
     call = pieces[0] if pieces else ""
     number = pieces[1] if len(pieces) > 1 else ""
-    if call.upper() in _NO_RESULT | _INVALID:
+    if call.upper() in _INVALID or _NO_RESULT.fullmatch(call):
         return call, Interpretation.INVALID, None
     if not number:
         return call or None, None, None
@@ -121,11 +141,40 @@ def _value(record: Record) -> tuple[str | None, str | None, Comparator | None]:
     return number, call or None, flag if number[0].isdigit() else None
 
 
+def _unit(record: Record, reader: Reader) -> str | None:
+    """R5; beside the row of the logarithm it is the unit of what the logarithm is of."""
+    unit = reader.unit("R5")
+    if unit and record.component(3, 8).upper() == "LOG":
+        return _LOGARITHMS.get(unit.replace(" ", "").casefold(), f"log({unit})")
+    return unit
+
+
+def _kind(record: Record, main: Record, options: GeneXpertOptions) -> Kind:
+    """Of the rows below a result PASS, FAIL and INVALID say how control or probe fared: no result of the specimen's."""
+    if any(mark.fits(record) for mark in options.qc):
+        return Kind.QC
+    call = record.component(4, 1).upper()
+    checks = main is not record and (call in _CHECKS | _INVALID or _NO_RESULT.fullmatch(call))
+    return Kind.STATUS if checks else Kind.RESULT
+
+
 def _quantity(record: Record, main: Record) -> str | None:
-    """A name of our own: the test's code, analyte and complementary name."""
-    code = record.component(3, 4) or record.component(3, 2) or main.component(3, 4) or main.component(3, 2)
-    name = "-".join(part for part in (code, record.component(3, 7), record.component(3, 8)) if part)
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or None
+    """A name of our own: of a panel the result's, of a single test its code; then target and complementary name."""
+    target, name = _slug(record.component(3, 7)), _slug(record.component(3, 8))
+    panel, result = main.component(3, 2), _slug(main.component(3, 7))
+    if panel and result:
+        if main is record:
+            return result
+        own = target.removeprefix(f"{result}-") if target != result else ""
+        parts = [result, own or ("" if name else "target" if target else "unnamed"), name]
+    else:
+        code = record.component(3, 4) or record.component(3, 2) or main.component(3, 4) or panel
+        parts = [_slug(code), target, name]
+    return "-".join(part for part in parts if part) or None
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
 def _error(record: Record) -> dict[str, Json]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from drivers.kit.analyser import AnalyserOptions
-from drivers.kit.results import Encoding, Place
+from drivers.kit.astm_places import Place
+from drivers.kit.results import Encoding
 
 
 class GeneXpertOptions(AnalyserOptions):

@@ -7,10 +7,11 @@ from typing import Literal
 from pydantic import Field
 
 from drivers.kit.astm import Transfer
+from drivers.kit.astm_places import CONTROLS, Mark, Place
 from drivers.kit.declare import Options
 from drivers.kit.exchange import Exchange, Speaker
 from drivers.kit.records import Delimiters, write
-from drivers.kit.results import CONTROLS, Encoding, Mark, Place
+from drivers.kit.results import Encoding
 from drivers.kit.unframed import Unframed
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -90,15 +90,21 @@ class Record:
 
     def components(self, number: int) -> list[str]:
         """The components of the field's first repetition that has any."""
+        return next(self._repetitions(number), [])
+
+    def repetitions(self, number: int) -> list[list[str]]:
+        """The components of each of the field's repetitions that has any."""
+        return list(self._repetitions(number))
+
+    def _repetitions(self, number: int) -> Iterator[list[str]]:
         marks, raw = self.delimiters, self.raw(number)
         if not raw:
-            return []
+            return
         for part in raw.split(marks.repeat) if marks.repeat else [raw]:
             pieces = part.split(marks.component) if marks.component else [part]
             found = [marks.unescape(piece).strip() for piece in pieces]
             if any(found):
-                return found
-        return []
+                yield found
 
     def component(self, number: int, place: int) -> str:
         """Component `place` (from 1) of field `number`; "" where there is none."""
@@ -144,7 +150,24 @@ def parse(raw: bytes, encoding: str | None = None) -> list[Record]:
         records.append(tree.placed(record))
     if not records:
         raise DecodeError("no record in the message")
+    _adopted(records)
     return records
+
+
+def _adopted(records: list[Record]) -> None:
+    """Results sent before their order belong to it where it is the only one, and no results follow it."""
+    orphans: dict[int, list[Record]] = {}
+    orders: dict[int, list[Record]] = {}
+    for record in records:
+        if record.letter == "R" and record.parent is not None and record.parent.letter in "HP":
+            orphans.setdefault(id(record.parent), []).append(record)
+        elif record.letter == "O" and record.parent is not None:
+            orders.setdefault(id(record.parent), []).append(record)
+    for above, results in orphans.items():
+        if len(found := orders.get(above, [])) == 1 and found[0].first_result is None:
+            for result in results:
+                result.parent = found[0]
+            found[0].first_result = results[0]
 
 
 def _decoded(line: bytes, encoding: str | None) -> tuple[str, bool]:

@@ -1,26 +1,24 @@
-"""From LIS02-A2 records to drafts: what the ASTM drivers share once a message is records.
-
-A place in a message is written as in the standard's tables: "R4" (a field), "O3.1" (a component of it).
-"""
+"""From LIS02-A2 records to drafts: what the ASTM drivers share once a message is records."""
 
 from __future__ import annotations
 
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator
 
+from drivers.kit.astm_places import located, said
 from drivers.kit.declare import Message
 from drivers.kit.exchange import DecodeError, Reason
 from drivers.kit.frames import Joined
 from drivers.kit.observation import Draft, Json, Kind, Quality, Status
 from drivers.kit.records import Record, parse
+from drivers.kit.words import interpret
 
 
 def _known_encoding(name: str) -> str:
@@ -32,7 +30,6 @@ def _known_encoding(name: str) -> str:
 
 
 Encoding = Annotated[str, AfterValidator(_known_encoding)]
-Place = Annotated[str, Field(pattern=r"^[HPOR][1-9]\d?(\.[1-9]\d?)?$")]
 
 # Fields of P that say who the patient is rather than which: kept in the raw message only, unless asked for.
 _DEMOGRAPHICS = frozenset({*range(6, 25), *range(27, 33), 35})
@@ -49,88 +46,21 @@ _STATUS: Mapping[str, tuple[Status, Quality, str | None]] = MappingProxyType(
         "W": (Status.FINAL, Quality.UNCERTAIN, "the instrument questions the result's validity"),
     }
 )
+_SPELLED = MappingProxyType(
+    {"FINAL": "F", "PRELIMINARY": "P", "CORRECTED": "C", "CORRECTION": "C", "CANCELLED": "X", "CANCELED": "X"}
+)
+_MAKERS: Mapping[str, tuple[Status, Quality, str | None]] = MappingProxyType(
+    {
+        "final": (Status.FINAL, Quality.GOOD, None),
+        "preliminary": (Status.PRELIMINARY, Quality.GOOD, None),
+        "corrected": (Status.CORRECTED, Quality.GOOD, None),
+        "cancelled": (Status.CANCELLED, Quality.BAD, "the instrument rejected the result"),
+        "doubtful": (Status.FINAL, Quality.UNCERTAIN, "the instrument questions the result's validity"),
+    }
+)
 _SHORT = MappingProxyType(
     {"T": "the sender broke the message off", "R": "the receiver broke it off", "E": "the sender met an error"}
 )
-
-
-class Mark(BaseModel):
-    """What tells a control material from a patient's specimen: one place and what stands there."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    field: Place
-    equals: str | None = None
-    prefix: str | None = None
-    pattern: str | None = None  # a regular expression found anywhere in it
-
-    @model_validator(mode="after")
-    def _one_test(self) -> Self:
-        if sum(test is not None for test in (self.equals, self.prefix, self.pattern)) != 1:
-            raise ValueError("exactly one of equals, prefix, pattern")
-        try:
-            re.compile(self.pattern or "")
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from None
-        return self
-
-    def fits(self, record: Record) -> bool:
-        """True where the field, or one of its components, is as declared."""
-        source, number, component = located(record, self.field)
-        if source is None:
-            return False
-        if not source.raw(number):
-            return False
-        if component:
-            texts = [source.component(number, component)]
-        else:
-            texts = [source.text(number), *source.components(number)]
-        return any(self._fits(text) for text in texts if text)
-
-    def _fits(self, text: str) -> bool:
-        if self.equals is not None:
-            return text.casefold() == self.equals.casefold()
-        if self.prefix is not None:
-            return text.casefold().startswith(self.prefix.casefold())
-        return re.search(self.pattern or "", text) is not None
-
-
-CONTROLS = (
-    Mark(field="H12", equals="Q"),
-    Mark(field="O12", equals="Q"),
-    Mark(field="O26", equals="Q"),
-    Mark(field="O16", pattern=r"(?i)^(control|ctrl|qc)"),
-)
-
-
-@cache  # places are declared: there are as many as a configuration holds
-def _parsed(place: str) -> tuple[str, int, int]:
-    number, _, component = place[1:].partition(".")
-    return place[0], int(number), int(component or 0)
-
-
-def located(record: Record, place: str) -> tuple[Record | None, int, int]:
-    """The record a place means, seen from `record`, with field and component number (0: the whole field)."""
-    letter, number, component = _parsed(place)
-    return record.above(letter), number, component
-
-
-def said(record: Record, place: str) -> str:
-    """What stands at `place`, seen from `record`.
-
-    Of a field with several components O3 gives its first; others give nothing, because a rack and a position
-    are no specimen: the component has to be declared.
-    """
-    source, number, component = located(record, place)
-    if source is None:
-        return ""
-    if component:
-        return source.component(number, component)
-    pieces = source.components(number)
-    told = [piece for piece in pieces if piece]
-    if len(told) == 1:
-        return told[0]
-    return pieces[0] if pieces and place == "O3" else ""
 
 
 class Reader:
@@ -169,15 +99,45 @@ class Reader:
         """The result's time as sent, and where it stood."""
         return self.first(places, _WHEN)
 
-    def status(self) -> tuple[Status, Quality, str | None]:
-        """R9, with what it means for the result's quality."""
-        letter = self.record.text(9).upper()[:1]
-        known = _STATUS.get(letter)
-        if known is None:
-            return Status.FINAL, Quality.UNCERTAIN, f"result status {letter!r} is not in the standard"
-        if letter in "FPCX":
-            self._used.add(("R", 9))
-        return known
+    def status(
+        self, places: Iterable[str] = ("R9",), makers: Mapping[str, str] = MappingProxyType({})
+    ) -> tuple[Status, Quality, str | None]:
+        """The result's status, with what it means for its quality; `makers` are letters of the maker's own.
+
+        A call that stands there is another field's: the next place is looked at.
+        """
+        unknown = ""
+        for place in places:
+            text = self.peek(place)
+            if text in makers:
+                self.used(place)
+                return _MAKERS[makers[text]]
+            letter = _SPELLED.get(text.upper(), text.upper())
+            if letter and letter in _STATUS:
+                if letter in "FPCX":
+                    self.used(place)
+                return _STATUS[letter]
+            if interpret(text) is None:
+                unknown = unknown or text
+        if unknown:
+            return Status.FINAL, Quality.UNCERTAIN, f"result status {unknown!r} is not in the standard"
+        return _STATUS[""]
+
+    def unit(self, place: str) -> str | None:
+        """The unit at `place`. A number there is a code of the maker's, and no unit."""
+        source, number, component = located(self.record, place) if place else (None, 0, 0)
+        if source is None:
+            return None
+        pieces = source.components(number)
+        told = [piece for piece in pieces if piece]
+        if component or len(told) == 1:
+            text = said(self.record, place)
+        else:  # "g/dL^1^0": the unit, and how it is shown
+            text = pieces[0] if pieces and all(piece.isdigit() for piece in told[1:]) else ""
+        if not text or text.isdigit():
+            return None
+        self.take(place, text)
+        return text
 
     def code(self) -> str | None:
         """A LOINC code where the universal test ID has one (its first component, by the standard)."""
@@ -286,12 +246,15 @@ def _guessed(record: Record | None) -> bool:
     return record is not None and record.guessed
 
 
-def remarks_alone(records: list[Record]) -> Iterator[tuple[Record, Draft]]:
-    """Events for what is not attached to any result: comments, maker's records, scientific records, orders."""
+def remarks_alone(records: list[Record], apart: Collection[Record] = ()) -> Iterator[tuple[Record, Draft]]:
+    """Events for what is not attached to any result: comments, maker's records, scientific records, orders.
+
+    `apart` are orders that are told otherwise.
+    """
     if any(record.letter in ("R", "Q") for record in records):
         return
     for record in records:
-        if record.letter in ("H", "P", "L"):
+        if record.letter in ("H", "P", "L") or record in apart or record.parent in apart:
             continue
         place = {"C": "comment", "O": "order", "S": "scientific-record"}.get(record.letter, "maker-record")
         text = comment(record) if record.letter == "C" else content(record)

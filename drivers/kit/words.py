@@ -17,15 +17,16 @@ from drivers.kit.observation import Interpretation as I  # noqa: N817 - a table 
 
 PHRASES: Final[Mapping[I, tuple[str, ...]]] = MappingProxyType(
     {
-        I.POSITIVE: ("positive", "pos", "positif", "positive(+)", "阳性", "弱阳性", "مثبت", "weak positive",
+        I.POSITIVE: ("positive", "pos", "positif", "positive(+)", "阳性", "positivo", "positiva", "positiv", "poz", "弱阳性", "مثبت", "weak positive",
                      "presumptive positive", "presumed positive", "faiblement positif", "weakly positive"),
-        I.NEGATIVE: ("negative", "neg", "négatif", "negatif", "négative", "阴性", "منفی", "منفي", "not positive",
+        I.NEGATIVE: ("negative", "neg", "négatif", "negatif", "négative", "阴性", "negativo", "negativa", "negativ", "منفی", "منفي", "not positive",
                      "presumptive negative", "pas positif"),
         I.DETECTED: ("detected", "target detected", "détecté", "détectée", "detecte", "检出", "已检出",
-                     "present", "présent", "detectable", "détectable"),
+                     "present", "présent", "detectable", "détectable", "detectado", "detectada", "nachgewiesen", "rilevato"),
         I.NOT_DETECTED: ("not detected", "target not detected", "undetected", "none detected", "no target detected",
                          "non détecté", "non détectée", "non detecte", "non detecté", "indétecté", "pas détecté",
                          "未检出", "absent", "not present", "notdetected", "not-detected", "tnd",
+                         "no detectado", "no detectada", "não detectado", "não detectada", "nicht nachgewiesen", "non rilevato",
                          "undetectable", "not detectable", "non détectable", "indétectable"),
         I.REACTIVE: ("reactive", "weakly reactive", "weak reactive", "réactif", "réactive", "有反应", "反应性", "弱反应性",
                      "فعال"),
@@ -38,8 +39,8 @@ PHRASES: Final[Mapping[I, tuple[str, ...]]] = MappingProxyType(
                           "borderline", "gray zone", "grey zone", "grayzone", "greyzone", "uncertain",
                           "不确定", "可疑", "غیر واضح", "مشکوک"),
         I.INVALID: ("invalid", "invalide", "error", "erreur", "no result", "aucun résultat", "pas de résultat",
-                    "failed", "failure", "aborted", "无效", "错误", "غلط", "غیر معتبر", "ناقص"),
-        I.NORMAL: ("normal", "正常", "نارمل"),
+                    "failed", "failure", "aborted", "inválido", "invalido", "ungültig", "non valido", "no válido", "无效", "错误", "غلط", "غیر معتبر", "ناقص"),
+        I.NORMAL: ("normal", "norm", "正常", "نارمل"),
         I.ABNORMAL: ("abnormal", "anormal", "异常", "غیر معمولی"),
     }
 )  # fmt: skip
@@ -66,6 +67,8 @@ NEGATIONS: Final = frozenset(
         "keine",
         "nicht",
         "sin",
+        "não",
+        "nao",
         "未",
         "非",
         "不",

@@ -20,6 +20,14 @@ from gateway.units import ATOMS, SPELLINGS, UnitError, converter, folded, from_t
         ("mg/dl", "mg/dL"), ("MG/DL", "mg/dL"), ("µg/L", "ug/L"), ("μg/L", "ug/L"), ("ug/L", "ug/L"), ("um3", "um3"),
         ("Ratio", "{ratio}"), ("S/CO", "{s_co_ratio}"), ("ppm", "[ppm]"), ("rpm", "{rpm}"), ("sec", "s"), ("kg", "kg"),
         ("Log (Copies/mL)", "{Log_copies}/mL"), ("ng/mL FEU", "ng{FEU}/mL"),
+        # As haematology, chemistry, immunology and urine analysers spell them.
+        ("1E03/mm3", "10*3/uL"), ("10E9/L", "10*9/L"), ("x10e3/uL", "10*3/uL"), ("10^3/mm^3", "10*3/uL"),
+        ("10^6/UL", "10*6/uL"), ("G/l", "10*9/L"), ("umol/l", "umol/L"), ("U/l", "U/L"), ("g/dl", "g/dL"),
+        ("gm/dL", "g/dL"), ("Mg/dL", "mg/dL"), ("/ul", "/uL"), ("µIU/mL", "u[IU]/mL"), ("uIU/ml", "u[IU]/mL"),
+        ("mIU/ml", "m[IU]/mL"), ("COI", "{cutoff_index}"), ("RLU", "{RLU}"), ("Copies / mL", "{copies}/mL"),
+        ("log cp/ml", "{Log_copies}/mL"), ("cycle number", "{Ct}"), ("cells/mm3", "{cells}/uL"),
+        ("Ery/µl", "{Ery}/uL"), ("p/HPF", "{particles}/[HPF]"), ("mmol/mol", "mmol/mol"), ("kUA/l", "{kUA}/L"),
+        ("mm/hr", "mm/h"),
     ],
 )  # fmt: skip
 def test_what_instruments_print_is_known(text: str, code: str) -> None:
@@ -27,10 +35,34 @@ def test_what_instruments_print_is_known(text: str, code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ML", "GN", "103/uL", "1000/uL", "furlong", "lb", "POS", "mg dL", "é", "{a b}/mL"]
+    "text",
+    [
+        "",
+        "ML",
+        "GN",
+        "103/uL",
+        "1000/uL",
+        "Mg/ml",
+        "Mmol/L",
+        "MIU/L",
+        "Tl/s",
+        "furlong",
+        "lb",
+        "POS",
+        "mg dL",
+        "é",
+        "{a b}/mL",
+    ],
 )
 def test_what_could_be_two_things_or_nothing_is_not_known(text: str) -> None:
     assert from_text(text) is None
+
+
+@pytest.mark.parametrize("text", sorted(SPELLINGS))
+def test_a_spelling_means_the_same_however_the_litre_is_written(text: str) -> None:
+    assert from_text(text) == SPELLINGS[text]
+    if "/mL" in text:
+        assert from_text(text.replace("/mL", "/ml")) == from_text(text.replace("/mL", " / mL")) == SPELLINGS[text]
 
 
 @pytest.mark.parametrize("code", sorted(set(SPELLINGS.values())))
