@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from drivers.kit.sparkplug import BDSEQ, Known, Look, Payload, walk
-from drivers.kit.sparkplug_values import value_of
+from drivers.kit.sparkplug_values import Holder, value_of
 
 SEQS = 256
 UNITS = ("engUnit", "EngUnit", "engUnits", "Units", "units", "unit", "Engineering Units")
@@ -46,7 +46,9 @@ class Node:
             self.dead()
             self.born, self.bdseq = True, bdseq(payload)
             self.due, self.tries = None, 0
-        for name, metric, _ in walk(payload.metrics, lambda _alias, _name: None):
+        templates = ((one.name, one) for one in payload.metrics if one.holder is Holder.TEMPLATE)
+        members = ((name, metric) for name, metric, _ in walk(payload.metrics, lambda _alias, _name: None))
+        for name, metric in (*templates, *members):
             if name is None:
                 continue
             known = Known(name, metric.datatype, unit(metric.properties) or "")
@@ -103,6 +105,8 @@ class Node:
             self._expected = (seq + 1) % SEQS
         elif seq in self._missing:
             self._missing.discard(seq)
+            if not self._missing:
+                self.due = None  # nothing is missing any more
         else:
             self._missing.update((self._expected + n) % SEQS for n in range((seq - self._expected) % SEQS))
             self._expected = (seq + 1) % SEQS
