@@ -11,6 +11,7 @@ from drivers.kit.sparkplug_values import Holder, value_of
 SEQS = 256
 UNITS = ("engUnit", "EngUnit", "engUnits", "Units", "units", "unit", "Engineering Units")
 """Keys of the property a metric's unit stands in: Ignition's engUnit first."""
+MOST_NAME = 500  # characters; it is written behind the topic of every message with the metric
 MOST_WAIT = 3600.0  # seconds between two requests that nobody answers
 
 
@@ -49,7 +50,7 @@ class Node:
         templates = ((one.name, one) for one in payload.metrics if one.holder is Holder.TEMPLATE)
         members = ((name, metric) for name, metric, _ in walk(payload.metrics, lambda _alias, _name: None))
         for name, metric in (*templates, *members):
-            if name is None:
+            if name is None or len(name) > MOST_NAME:
                 continue
             known = Known(name, metric.datatype, unit(metric.properties) or "")
             if metric.alias is not None:
@@ -85,7 +86,8 @@ class Node:
 
     @property
     def size(self) -> int:
-        return len(self.names)
+        """How much is remembered."""
+        return len(self.names) + len(self.aliases) + len(self.devices)
 
     # ---- the order of messages
 

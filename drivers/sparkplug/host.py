@@ -17,7 +17,8 @@ from drivers.sparkplug.births import Node, bdseq
 from drivers.sparkplug.options import SparkplugOptions
 
 MOST_NODES: Final = 1000
-MOST_KNOWN: Final = 200_000  # metrics of all nodes; the node longest silent is forgotten first
+MOST_DEVICES: Final = 1000  # of a node, that are named in its death
+MOST_KNOWN: Final = 400_000  # names and aliases of all nodes; the node longest silent is forgotten first
 MAX_MESSAGE: Final = 16 * 1024 * 1024
 UNNAMED: Final = ("group", "edge", "device")  # where nothing says who it is: no topic, no options
 
@@ -102,6 +103,8 @@ class Host:
         items = self._message(node, at, payload, data, now)
         if node.gap:
             node.want(now, self._options.reorder, self._options.ask_again)
+        if node.size > MOST_KNOWN:
+            node.dead()
         self._known += node.size - size
         self._schedule()
         return items
@@ -133,7 +136,7 @@ class Host:
         ended = bdseq(payload)
         if node.born and node.bdseq is not None and ended is not None and ended != node.bdseq:
             return [f"late={node.bdseq}"]
-        devices = [notes.device(device) for device in sorted(node.devices)]
+        devices = [notes.device(device) for device in sorted(node.devices)[:MOST_DEVICES]]
         node.dead()
         return devices
 

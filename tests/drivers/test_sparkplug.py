@@ -21,7 +21,7 @@ from drivers.kit.sparkplug_values import Type, put_metric, put_update, value_of
 from drivers.sparkplug import notes
 from drivers.sparkplug.births import Node
 from drivers.sparkplug.driver import DRIVER
-from drivers.sparkplug.host import MOST_KNOWN, Host
+from drivers.sparkplug.host import Host
 from drivers.sparkplug.node import EdgeNode
 from drivers.sparkplug.options import SparkplugOptions
 
@@ -413,13 +413,17 @@ def test_what_is_no_sparkplug_is_kept_and_refused_by_decode() -> None:
             following.read()
 
 
-def test_memory_has_bounds() -> None:
+def test_memory_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.sparkplug.host.MOST_KNOWN", 1000)
     following = Following()
-    metrics = [put_metric(f"m{n}", Type.INT32, n, T0, n) for n in range(20_000)]
-    for number in range(15):
+    metrics = [put_metric(f"m{n}", Type.INT32, n, T0, n) for n in range(100)]
+    for number in range(20):
         following.hear(Verb.NBIRTH, nbirth(1, *metrics), f"spBv1.0/lab/NBIRTH/edge-{number}")
-    assert following.host._known <= MOST_KNOWN + 20_002
-    assert len(following.host._nodes) < 15
+    for number in range(2000):
+        following.hear(Verb.DBIRTH, write(T0, [DOOR], 1), f"spBv1.0/lab/DBIRTH/edge-0/device-{number}")
+    nodes = following.host._nodes.values()
+    assert sum(node.size for node in nodes) == following.host._known <= 1000 + 202
+    assert len(nodes) < 20
 
 
 def test_a_node_forgets_the_aliases_of_its_last_birth() -> None:
