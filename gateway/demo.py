@@ -16,11 +16,12 @@ import click
 
 from gateway.app import serve
 from gateway.config import parse
-from gateway.foreground import run
+from gateway.foreground import run as foreground
 from gateway.logs import configure
 from gateway.traffic import options_from
 
 if TYPE_CHECKING:
+    from simulators.run import Wishes
     from simulators.scenario import Scenario
 
 Tell = Callable[[str], None]
@@ -104,58 +105,32 @@ def _free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-def configuration(scenario: Scenario, folder: Path, port: int, broker: int) -> tuple[dict[str, str], str]:
+def configuration(scenario: Scenario, folder: Path, port: int, broker: int) -> tuple[Mapping[str, str], str]:
     """Where each simulated instrument is plugged in, and the gateway's configuration for that bench."""
-    links: dict[str, str] = {}
+    from simulators.placing import place
+
+    bench = place(scenario, folder, ("127.0.0.1", broker))
     text = f'[gateway]\nsite = "demo"\ndata_dir = "{folder / "data"}"\n\n[http]\nlisten = "127.0.0.1:{port}"\n\n'
     text += f'[[brokers]]\nid = "bench"\nhost = "127.0.0.1"\nport = {broker}\nprotocol = "3.1.1"\n'
-    for placed in scenario.instruments:
-        match placed.link:
-            case "tcp":
-                at = _free_port()
-                links[placed.id] = f"tcp:127.0.0.1:{at}"
-                link = {"type": "tcp-listen", "port": at}
-            case "pty":
-                at_path = folder / f"{placed.id}.tty"
-                links[placed.id] = f"pty:{at_path}"
-                link = {"type": "serial", "port": str(at_path)}
-            case _:
-                links[placed.id] = f"mqtt:127.0.0.1:{broker}/lab/{placed.id}"
-                link = {"type": "mqtt", "broker": "bench", "topic": f"lab/{placed.id}"}
-        table = {"id": placed.id, "driver": placed.driver, "link": link, **placed.options, **placed.device}
-        text += "\n[[devices]]\n" + "".join(f"{_key(name)} = {_toml(value)}\n" for name, value in table.items())
-    for alarm in scenario.alarms:
-        text += "\n[[alarms]]\n" + "".join(f"{_key(name)} = {_toml(value)}\n" for name, value in alarm.items())
-    return links, text
-
-
-def _key(name: str) -> str:
-    return name if name.replace("-", "").replace("_", "").isalnum() and name.isascii() else f'"{name}"'
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(name)} = {_toml(one)}" for name, one in value.items()) + " }"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(one) for one in value) + "]"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return str(value)
+    return bench.links, text + bench.text
 
 
 # ---- simulate
 
 
 def run_simulation(asked: dict[str, Any], echo: Tell) -> None:
-    """The `simulate` command. Errors: LookupError, ValueError."""
-    from simulators import faults, scenario
-    from simulators.instrument import Plan, simulate
+    """The `simulate` command. Errors: LookupError, ValueError, OSError."""
+    from simulators import faults, run
+    from simulators.plan import Plan
+    from simulators.scenario import load
 
     if asked["scenario"]:
-        run(_bench(scenario.load(asked["scenario"]), asked["ledger"], echo))
+        if asked["driver"]:
+            raise LookupError("a scenario names its drivers. Leave DRIVER away, or --scenario.")
+        foreground(run.scenario(load(asked["scenario"]), _wishes(asked), echo))
         return
+    if not asked["driver"]:
+        raise LookupError("nothing to simulate. Name a DRIVER (assaygate drivers lists them), or give --scenario.")
     plan = Plan(
         driver=asked["driver"],
         link=asked["link"] or "pty",
@@ -164,29 +139,20 @@ def run_simulation(asked: dict[str, Any], echo: Tell) -> None:
         options=options_from(asked["options"]),
         rate=asked["rate"],
         speed=asked["speed"],
-        seed=asked["seed"],
+        seed=asked["seed"] if asked["seed"] is not None else 1,
         faults=faults.parse(asked["faults"]),
         ledger=asked["ledger"],
         device=asked["device"],
         seconds=asked["seconds"],
         count=asked["count"],
+        record=asked["record"],
     )
-
-    async def one() -> None:
-        instrument = await simulate(plan, lambda address: echo(f"{plan.driver} at {address}"))
-        echo(f"{instrument.sent} sent, {instrument.acknowledged} acknowledged, {instrument.faults.count} faults")
-
-    run(one())
+    work = run.relay(plan, asked["relay"], echo) if asked["relay"] else run.instrument(plan, _wishes(asked), echo)
+    foreground(work)
 
 
-async def _bench(chosen: Scenario, ledgers: Path | None, echo: Tell) -> None:
-    """Every instrument of a scenario on its own pseudo-terminal or port, for a gateway configured by hand."""
-    from simulators.scenario import Bench
+def _wishes(asked: Mapping[str, Any]) -> Wishes:
+    from simulators.run import Wishes
 
-    links = {}
-    for placed in chosen.instruments:
-        kind = {"tcp": f"tcp-listen:127.0.0.1:{_free_port()}", "mqtt": f"mqtt:127.0.0.1:1883/lab/{placed.id}"}
-        links[placed.id] = kind.get(placed.link, placed.link)
-    if ledgers:
-        await asyncio.to_thread(ledgers.mkdir, parents=True, exist_ok=True)
-    await Bench(chosen, links, ledgers).run(echo)
+    return Wishes(asked["control"], asked["config"], asked["link"] or "", asked["ledger"], asked["speed"],
+                  asked["seed"] or 0, asked["seconds"])  # fmt: skip

@@ -7,17 +7,36 @@ import contextlib
 import itertools
 import os
 import pty
+import socket
+import struct
 import tty
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
-Received = Callable[[bytes], None]
+from drivers.kit.exchange import Send
+from simulators.faults import SLOW, Faults
+from simulators.mqtt_marked import publish_marked
+from simulators.plan import LINKS, Plan
+
+Received = Callable[..., None]  # bytes, and the topic where there are topics
+MOST_LEFT = 8  # connections that were vanished from and stay open
 MOST_IN_FLIGHT = 200  # MQTT messages published and not acknowledged
 
 
 class GoneError(ConnectionError):
     """The other end is not there (any more)."""
+
+
+async def either(*events: asyncio.Event, timeout: float | None) -> None:  # noqa: ASYNC109 - of a wait, not a deadline
+    """Until one of the events is set, or `timeout` seconds are over."""
+    waiting = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
 
 
 class Endpoint(Protocol):
@@ -31,12 +50,12 @@ class Endpoint(Protocol):
         """Wait until somebody is there. Errors: GoneError."""
         ...
 
-    async def write(self, data: bytes) -> None:
-        """Errors: GoneError."""
+    async def write(self, data: bytes, channel: str = "") -> None:
+        """`channel`: where to, on links with several places to write to (MQTT topics). Errors: GoneError."""
         ...
 
-    async def drop(self) -> None:
-        """Break the connection."""
+    async def drop(self, how: str = "disconnect") -> None:
+        """Break the connection: the ways of `simulators.wire.Broken`, as far as this kind of link has them."""
         ...
 
     async def close(self) -> None: ...
@@ -50,30 +69,45 @@ class PtyEndpoint:
     acknowledges = False
 
     def __init__(self, link: Path | None = None) -> None:
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self._path = os.ttyname(self._slave)
         self._link = link
-        if link:
-            link.unlink(missing_ok=True)
-            link.symlink_to(self._path)
+        self._plugged = False
+        self._ends = pty.openpty()
+        self._plug()
         self.gone = asyncio.Event()
+
+    def _plug(self) -> None:
+        self._master, slave = self._ends
+        tty.setraw(slave)
+        os.set_blocking(self._master, False)
+        self._path = os.ttyname(slave)
+        self._plugged = True
+        if self._link:
+            self._link.unlink(missing_ok=True)
+            self._link.symlink_to(self._path)
+
+    def _unplug(self) -> None:
+        self._plugged = False
+        asyncio.get_running_loop().remove_reader(self._master)
+        for end in self._ends:
+            os.close(end)
+        if self._link:
+            self._link.unlink(missing_ok=True)
 
     @property
     def address(self) -> str:
         return str(self._link or self._path)
 
     async def open(self, received: Received) -> None:
-        loop = asyncio.get_running_loop()
+        if not self._plugged:
+            self._plug()
 
         def readable() -> None:
             with contextlib.suppress(BlockingIOError, OSError):
                 received(os.read(self._master, 65536))
 
-        loop.add_reader(self._master, readable)
+        asyncio.get_running_loop().add_reader(self._master, readable)
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes, channel: str = "") -> None:
         loop = asyncio.get_running_loop()
         while data:
             try:
@@ -86,15 +120,20 @@ class PtyEndpoint:
                 finally:
                     loop.remove_writer(self._master)
 
-    async def drop(self) -> None:
-        """A cable has no connection to break: what was being said is lost."""
+    async def drop(self, how: str = "disconnect") -> None:
+        """A cable has no connection to break: what was being said is lost. Unplugged, the port goes away, and what
+        comes back has another name."""
+        if how == "unplug" and self._plugged:
+            another = pty.openpty()
+            self._unplug()
+            self._ends = another
 
     async def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._master)
-        os.close(self._master)
-        os.close(self._slave)
-        if self._link:
-            self._link.unlink(missing_ok=True)
+        if self._plugged:
+            self._unplug()
+        else:
+            for end in self._ends:
+                os.close(end)
 
 
 class TcpEndpoint:
@@ -103,11 +142,15 @@ class TcpEndpoint:
     acknowledges = False
 
     def __init__(self, host: str, port: int, *, listen: bool = False) -> None:
-        self._host, self._port, self._listen = host, port, listen
+        self._listening = socket.create_server((host, port)) if listen else None
+        self._host, self._port = host, port
+        if self._listening:
+            self._port = self._listening.getsockname()[1]
         self._writer: asyncio.StreamWriter | None = None
         self._server: asyncio.Server | None = None
         self._arrived: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue(1)
         self._pump: asyncio.Task[None] | None = None
+        self._left: deque[asyncio.StreamWriter] = deque()  # closing, or vanished from
         self.gone = asyncio.Event()
 
     @property
@@ -115,12 +158,11 @@ class TcpEndpoint:
         return f"{self._host}:{self._port}"
 
     async def open(self, received: Received) -> None:
-        if self._listen:
+        if self._listening:
             if self._server is None:
                 self._server = await asyncio.start_server(
-                    lambda reader, writer: self._arrived.put((reader, writer)), self._host, self._port
+                    lambda reader, writer: self._arrived.put((reader, writer)), sock=self._listening
                 )
-                self._port = self._server.sockets[0].getsockname()[1]
             reader, self._writer = await self._arrived.get()
         else:
             try:
@@ -136,43 +178,85 @@ class TcpEndpoint:
                 received(data)
         self.gone.set()
 
-    async def write(self, data: bytes) -> None:
+    def send(self, data: bytes) -> asyncio.StreamWriter:
+        """Write without waiting. Errors: GoneError."""
         if self._writer is None or self.gone.is_set():
             raise GoneError("the connection ended")
         self._writer.write(data)
+        return self._writer
+
+    async def write(self, data: bytes, channel: str = "") -> None:
         try:
-            await self._writer.drain()
+            await self.send(data).drain()
         except ConnectionError as error:
             raise GoneError(str(error)) from None
 
-    async def drop(self) -> None:
+    async def drop(self, how: str = "disconnect") -> None:
+        """Close, reset, or vanish without a word (half-open: what was open stays open until `close`)."""
         if self._pump:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
             self._pump = None
-        if self._writer:
-            self._writer.transport.abort()
-            self._writer = None
+        writer, self._writer = self._writer, None
         self.gone.set()
+        if writer is None:
+            return
+        if how == "reset":
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+            return
+        if how != "half-open":
+            writer.close()
+        self._left.append(writer)
+        if len(self._left) > MOST_LEFT:
+            self._left.popleft().transport.abort()
 
     async def close(self) -> None:
         await self.drop()
+        while self._left:
+            self._left.popleft().transport.abort()
         if self._server:
             self._server.close()
+        elif self._listening:
+            self._listening.close()
+
+
+class Published(Protocol):
+    """What an instrument on a broker has besides messages: a will, and a topic its commands come on ("": none)."""
+
+    @property
+    def will(self) -> Send | None: ...
+    @property
+    def listens(self) -> str: ...
 
 
 class MqttEndpoint:
-    """Publishes at QoS 1; acknowledged is what the broker acknowledged."""
+    """Publishes at QoS 1, to its own topic where a message names none; acknowledged is what the broker acknowledged.
+
+    Its will is the instrument's, or else the word "offline" on `TOPIC/state`.
+    """
 
     acknowledges = True
 
-    def __init__(self, host: str, port: int, topic: str, name: str, acknowledged: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        topic: str,
+        name: str,
+        acknowledged: Callable[[], None],
+        faults: Faults | None = None,
+        about: Published | None = None,
+    ) -> None:
         self._host, self._port, self._topic, self._name = host, port, topic, name
         self._acknowledged = acknowledged
+        self._faults = faults or Faults({}, 1)
+        self._about = about
         self._publishing: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(MOST_IN_FLIGHT)
         self._stack: contextlib.AsyncExitStack | None = None
-        self._publish: Callable[[bytes], Awaitable[None]] | None = None
+        self._client: Any = None
+        self._listening: asyncio.Task[None] | None = None
         self.gone = asyncio.Event()
 
     @property
@@ -184,57 +268,103 @@ class MqttEndpoint:
 
         await self.drop()
         stack = contextlib.AsyncExitStack()
-        there = aiomqtt.Client(self._host, self._port, identifier=self._name, max_inflight_messages=MOST_IN_FLIGHT)
+        will = self._about.will if self._about else None
+        will = will or Send(b"offline", channel=f"{self._topic}/state")
+        there = aiomqtt.Client(
+            self._host,
+            self._port,
+            identifier=self._name,
+            will=aiomqtt.Will(will.channel, will.data, qos=1),
+            max_inflight_messages=MOST_IN_FLIGHT,
+        )
         there.pending_calls_threshold = MOST_IN_FLIGHT + 1
         try:
             client = await stack.enter_async_context(there)
+            if self._about and self._about.listens:
+                await client.subscribe(self._about.listens, qos=1)
         except aiomqtt.MqttError as error:
+            await stack.aclose()
             raise GoneError(str(error)) from None
-        self._stack = stack
+        self._stack, self._client = stack, client
         self.gone.clear()
+        self._listening = asyncio.create_task(self._listen(client, received), name=f"listen:{self.address}")
 
-        async def publish(data: bytes) -> None:
-            try:
-                await client.publish(self._topic, data, qos=1, timeout=10)
-            except aiomqtt.MqttError:
-                self.gone.set()
-            else:
-                self._acknowledged()
+    async def _listen(self, client: Any, received: Received) -> None:
+        """Commands, until the connection is lost."""
+        import aiomqtt
 
-        self._publish = publish
+        try:
+            async for message in client.messages:
+                received(bytes(message.payload), str(message.topic))
+        except aiomqtt.MqttError:
+            self.gone.set()
 
-    async def write(self, data: bytes) -> None:
-        if self._publish is None or self.gone.is_set():
+    async def write(self, data: bytes, channel: str = "") -> None:
+        if self._client is None or self.gone.is_set():
             raise GoneError("the connection ended")
         await self._room.acquire()
-        task = asyncio.create_task(self._deliver(self._publish, data))
+        task = asyncio.create_task(self._deliver(self._client, data, channel or self._topic))
         self._publishing.add(task)
         task.add_done_callback(self._publishing.discard)
 
-    async def _deliver(self, publish: Callable[[bytes], Awaitable[None]], data: bytes) -> None:
+    async def _deliver(self, client: Any, data: bytes, topic: str) -> None:
+        import aiomqtt
+
         try:
-            await publish(data)
+            retain = self._faults.happens("mqtt-retained")
+            await client.publish(topic, data, qos=1, retain=retain, timeout=10)
+            if self._faults.happens("mqtt-duplicate"):
+                await self._publish_again(client, data, topic)
+        except (aiomqtt.MqttError, OSError):
+            self.gone.set()
+        else:
+            self._acknowledged()
         finally:
             self._room.release()
 
-    async def drop(self) -> None:
+    async def _publish_again(self, client: Any, data: bytes, topic: str) -> None:
+        """The same message once more, every other time as a client does that did not hear its acknowledgement."""
+        if self._faults.struck["mqtt-duplicate"] % 2:
+            await client.publish(topic, data, qos=1, timeout=10)
+        else:
+            await publish_marked(self._host, self._port, f"{self._name}-again", topic, data)
+
+    async def drop(self, how: str = "disconnect") -> None:
+        """Say goodbye, or vanish ("mqtt-will") so that the broker publishes the will."""
+        stack, self._stack = self._stack, None
+        client, self._client = self._client, None
+        if stack is None:
+            return
+        if how == "mqtt-will":
+            _shut(client)
         await asyncio.gather(*self._publishing, return_exceptions=True)
-        stack, self._stack, self._publish = self._stack, None, None
-        if stack:
-            with contextlib.suppress(Exception):
-                await stack.aclose()
+        if self._listening:
+            self._listening.cancel()
+            await asyncio.gather(self._listening, return_exceptions=True)
+        with contextlib.suppress(Exception):
+            await stack.aclose()
+        self.gone.set()
 
     async def close(self) -> None:
         await self.drop()
 
 
+def _shut(client: Any) -> None:
+    """Take the socket from under a client: it cannot say goodbye, and the broker publishes its will."""
+    with contextlib.suppress(OSError):
+        sock = client._client.socket()  # noqa: SLF001 - nothing public does this
+        if sock:
+            sock.shutdown(socket.SHUT_RDWR)
+
+
 class FolderEndpoint:
-    """Puts each message into a folder as a file, whole at once."""
+    """Puts each message into a folder as a file: whole at once by renaming, or slowly, in two halves, in its place."""
 
     acknowledges = False
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, faults: Faults | None = None) -> None:
         self._folder, self._name = folder, name
+        self._faults = faults or Faults({}, 1)
         self._numbers = itertools.count(1)
         self.gone = asyncio.Event()
 
@@ -243,20 +373,57 @@ class FolderEndpoint:
         return str(self._folder)
 
     async def open(self, received: Received) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        await asyncio.to_thread(self._folder.mkdir, parents=True, exist_ok=True)
 
-    async def write(self, data: bytes) -> None:
-        name = f"{self._name}-{next(self._numbers):06d}.txt"
+    async def write(self, data: bytes, channel: str = "") -> None:
+        path = self._folder / f"{self._name}-{next(self._numbers):06d}.txt"
+        if not self._faults.happens("slow"):
+            await asyncio.to_thread(_put, path, data)
+            return
+        half = len(data) // 2
+        for piece in (data[:half], data[half:]):
+            await asyncio.to_thread(_append, path, piece)
+            await asyncio.sleep(SLOW)
 
-        def put() -> None:
-            half = self._folder / f".{name}"
-            half.write_bytes(data)
-            half.rename(self._folder / name)
-
-        await asyncio.to_thread(put)
-
-    async def drop(self) -> None:
+    async def drop(self, how: str = "disconnect") -> None:
         """A folder has no connection."""
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+def _put(path: Path, data: bytes) -> None:
+    half = path.with_name(f".{path.name}")
+    half.write_bytes(data)
+    half.rename(path)
+
+
+def _append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def build(plan: Plan, delivered: Callable[[], None], faults: Faults, about: Published | None = None) -> Endpoint:
+    """The endpoint of a plan's link. Errors: LookupError, OSError (a port that is taken)."""
+    kind, _, rest = plan.link.partition(":")
+    host, _, port = rest.rpartition(":")
+    try:
+        match kind:
+            case "pty":
+                return PtyEndpoint(Path(rest) if rest else None)
+            case "tcp" | "tcp-listen":
+                return TcpEndpoint(host or "127.0.0.1", int(port or 0), listen=kind == "tcp-listen")
+            case "rfc2217":
+                from simulators.rfc2217 import Rfc2217Endpoint
+
+                return Rfc2217Endpoint(host or "127.0.0.1", int(port or 0))
+            case "mqtt":
+                where, _, topic = rest.partition("/")
+                host, _, port = where.partition(":")
+                name = f"sim-{plan.driver}-{plan.device or plan.seed}"
+                return MqttEndpoint(host, int(port or 1883), topic or "sim", name, delivered, faults, about)
+            case "folder" if rest:
+                return FolderEndpoint(Path(rest), f"{plan.driver}-{plan.seed}", faults)
+    except ValueError:
+        pass
+    raise LookupError(f"{plan.link!r} is no link. Write {LINKS}.")

@@ -1,130 +1,140 @@
-"""Named faults of the wire: what may happen to bytes between an instrument and us. Seeded, so that a run repeats."""
+"""The table of named faults, and their dice: seeded, so that a run repeats; changed while it runs."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-SILENCE: Final = 8.0  # seconds
-SLOW: Final = 0.2
-
-FAULTS: Final = MappingProxyType(
-    {
-        "drop": "a byte is lost",
-        "corrupt": "a byte is changed",
-        "duplicate": "a write arrives twice",
-        "split": "a write arrives in two pieces",
-        "merge": "a write waits for the next one and arrives with it",
-        "wrong-frame-number": "an ASTM frame carries another number (its checksum fits)",
-        "truncate": "the end of a write is lost",
-        "noise": "stray bytes come before a write",
-        "silence": f"nothing for {SILENCE:g} s",
-        "slow": f"a pause of {SLOW:g} s in the middle of a write",
-        "disconnect": "the link drops in the middle of a write",
-        "clock-drift": "the instrument's clock runs away",
-        "clock-jump": "the instrument's clock is an hour off",
-    }
-)
+SILENCE: Final = 8.0  # seconds without a byte
+SLOW: Final = 0.2  # seconds within a write
+MERGE: Final = 1.0  # seconds a write waits for the next one at most
+LATE: Final = 20.0  # seconds: an answer after the sender's timer (15 s in LIS01-A2) has run out
+NAKS: Final = 2  # answers in a row that become NAK
+GONE: Final = 30.0  # seconds until a peer that vanished is back
+UNPLUGGED: Final = 3.0  # seconds
+JUMP: Final = 3600.0  # seconds a clock jumps ahead
+DRIFT: Final = 30.0  # seconds a clock gains a message
+DAY: Final = 86_400.0
 
 
-class Do(Enum):
-    """What the wire does besides carrying bytes."""
+class Medium(StrEnum):
+    """What an instrument is plugged into, by what can go wrong with it."""
 
-    DISCONNECT = auto()
+    LINE = "line"  # a serial line: bytes are lost and changed
+    STREAM = "stream"  # TCP: bytes arrive as they were sent, in any pieces, until the connection is gone
+    BROKER = "broker"  # MQTT: whole messages
+    FOLDER = "folder"  # files
+
+
+class Guard(StrEnum):
+    """What a protocol has against a fault. What it has not, it cannot notice: see `simulators.guards`."""
+
+    CHECKED = "checked"  # damage shows: a checksum, or a form nothing damaged fits
+    IDENTIFIED = "identified"  # a result says which it is, so that the same one twice is one
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
-    seconds: float
+class Fault:
+    """`media` it happens on by nature; `needs`: without that guard in the protocol it goes unnoticed."""
+
+    text: str
+    media: frozenset[Medium]
+    needs: Guard | None = None
 
 
-Step = bytes | Pause | Do
+def _fault(text: str, *media: Medium, needs: Guard | None = None) -> Fault:
+    return Fault(text, frozenset(media), needs)
+
+
+_LINE, _STREAM, _BROKER, _FOLDER = Medium
+_BYTES = (_LINE, _STREAM)
+FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
+    {
+        # what the instrument writes, on its way
+        "noise": _fault("stray bytes come before a write", _LINE, needs=Guard.CHECKED),
+        "drop": _fault("a byte is lost", _LINE, needs=Guard.CHECKED),
+        "corrupt": _fault("a bit of a byte turns", _LINE, needs=Guard.CHECKED),
+        "truncate": _fault("the end of a write is lost", _LINE, needs=Guard.CHECKED),
+        "wrong-checksum": _fault("the check character at the end of a write is wrong", _LINE, needs=Guard.CHECKED),
+        "wrong-frame-number": _fault("an ASTM frame carries another number (its checksum fits)", *_BYTES),
+        "baud-mismatch": _fault("a write is read at twice its rate", _LINE, needs=Guard.CHECKED),
+        "duplicate": _fault("a write arrives twice", _LINE, _FOLDER, needs=Guard.IDENTIFIED),
+        "split": _fault("a write arrives in two pieces", *_BYTES),
+        "merge": _fault(f"a write waits up to {MERGE:g} s for the next one and arrives with it", *_BYTES),
+        "silence": _fault(f"nothing for {SILENCE:g} s", *Medium),
+        "slow": _fault(f"a pause of {SLOW:g} s in the middle of a write", _LINE, _STREAM, _FOLDER),
+        # what the host answers, on its way back
+        "nak": _fault(f"an ACK arrives as NAK, {NAKS} times in a row", *_BYTES),
+        "no-ack": _fault("what the host writes is lost", *_BYTES),
+        "late-ack": _fault(f"what the host writes arrives {LATE:g} s late", *_BYTES),
+        "enq-contention": _fault("an ENQ meets one from the host and is lost", *_BYTES),
+        # the connection
+        "disconnect": _fault("the connection closes in the middle of a write", _STREAM, _BROKER),
+        "reset": _fault("the connection is reset; what was on its way is lost", _STREAM),
+        "half-open": _fault(
+            f"the instrument vanishes without closing and connects anew after {GONE:g} s", _STREAM
+        ),
+        "unplug": _fault(f"the port goes away for {UNPLUGGED:g} s and comes back under another name", _LINE),
+        # what is sent, and when
+        "clock-drift": _fault(f"the instrument's clock gains {DRIFT:g} s a message", *Medium),
+        "clock-jump": _fault("the instrument's clock jumps an hour ahead", *Medium),
+        "resend-next-day": _fault("a message is sent again a day later", *Medium, needs=Guard.IDENTIFIED),
+        "mqtt-duplicate": _fault(
+            "a message is published again, every other time marked as a duplicate", _BROKER, needs=Guard.IDENTIFIED
+        ),
+        "mqtt-retained": _fault("a message is published to be retained", _BROKER, needs=Guard.IDENTIFIED),
+        "mqtt-will": _fault("the instrument vanishes and the broker publishes its will", _BROKER),
+    }
+)  # fmt: skip
 
 
 class Faults:
-    """Applies faults to an instrument's writes. `rates` are probabilities a write. Errors: LookupError."""
+    """Whether a fault happens. `rates` are probabilities a write. Errors: LookupError."""
 
     def __init__(self, rates: Mapping[str, float], seed: int) -> None:
-        unknown = sorted(set(rates) - set(FAULTS))
-        if unknown:
-            raise LookupError(f"no fault is called {unknown[0]!r}. Known are: {', '.join(FAULTS)}.")
-        self.rates = dict(rates)
-        self.count = 0
-        self._rng = random.Random(f"faults/{seed}")
-        self._held = b""
+        self.rates: dict[str, float] = {}
+        self.struck: Counter[str] = Counter()
+        self.rng = random.Random(f"faults/{seed}")
+        for name, rate in rates.items():
+            self.set(name, rate)
+
+    @property
+    def count(self) -> int:
+        """How many have happened."""
+        return self.struck.total()
+
+    def set(self, name: str, rate: float) -> None:
+        """Change one fault's probability. Errors: LookupError."""
+        if name not in FAULTS:
+            raise LookupError(f"no fault is called {name!r}. Known are: {', '.join(FAULTS)}.")
+        if not 0 <= rate <= 1:
+            raise LookupError(f"{name}={rate:g}: a probability is between 0 and 1.")
+        if rate:
+            self.rates[name] = rate
+        else:
+            self.rates.pop(name, None)
 
     def happens(self, name: str) -> bool:
         """Draw once for a fault."""
         rate = self.rates.get(name, 0.0)
-        hit = rate > 0 and self._rng.random() < rate
-        self.count += hit
+        hit = rate > 0 and self.rng.random() < rate
+        if hit:
+            self.struck[name] += 1
         return hit
 
-    def write(self, data: bytes) -> Iterator[Step]:
-        """What one write becomes."""
-        if not self.rates:
-            yield data
-            return
-        data = self._bytes(data)
-        if self.happens("merge") and not self._held:
-            self._held = data
-            return
-        data, self._held = self._held + data, b""
-        yield from self._steps(data)
 
-    def _bytes(self, data: bytes) -> bytes:
-        place = self._rng.randrange(len(data)) if data else 0
-        if data and self.happens("drop"):
-            data = data[:place] + data[place + 1 :]
-        if data and self.happens("corrupt"):
-            place = min(place, len(data) - 1)
-            data = data[:place] + bytes([data[place] ^ (1 << self._rng.randrange(7))]) + data[place + 1 :]
-        if self.happens("wrong-frame-number") and data[:1] == b"\x02" and len(data) > 6:
-            data = _renumbered(data)
-        if self.happens("truncate"):
-            data = data[:place]
-        if self.happens("noise"):
-            data = self._rng.randbytes(self._rng.randrange(1, 9)) + data
-        return data
-
-    def _steps(self, data: bytes) -> Iterator[Step]:
-        place = self._rng.randrange(len(data)) if data else 0
-        if self.happens("silence"):
-            yield Pause(SILENCE)
-        if self.happens("disconnect"):
-            yield data[:place]
-            yield Do.DISCONNECT
-            return
-        if self.happens("slow"):
-            yield data[:place]
-            yield Pause(SLOW)
-            data = data[place:]
-        elif self.happens("split"):
-            yield data[:place]
-            data = data[place:]
-        yield data
-        if self.happens("duplicate"):
-            yield data
-
-    def flush(self) -> bytes:
-        """A held write that no other followed."""
-        held, self._held = self._held, b""
-        return held
+def possible(medium: Medium, guards: Iterable[Guard] = tuple(Guard)) -> list[str]:
+    """The faults that happen on `medium` and that a protocol with `guards` can notice."""
+    held = set(guards)
+    return [name for name, one in FAULTS.items() if medium in one.media and (not one.needs or one.needs in held)]
 
 
-def _renumbered(frame: bytes) -> bytes:
-    end = max(frame.rfind(b"\x03"), frame.rfind(b"\x17"))
-    if end < 0:
-        return frame
-    body = bytes([0x30 + (frame[1] - 0x30 + 3) % 8]) + frame[2 : end + 1]
-    return b"\x02" + body + b"%02X\r\n" % (sum(body) & 0xFF)
-
-
-def parse(words: tuple[str, ...]) -> dict[str, float]:
+def parse(words: Iterable[str]) -> dict[str, float]:
     """ "drop=0.01" for each fault. Errors: LookupError."""
     rates = {}
     for word in words:
@@ -133,6 +143,9 @@ def parse(words: tuple[str, ...]) -> dict[str, float]:
             rates[name] = float(rate)
         except ValueError:
             raise LookupError(f"{word!r} is not NAME=P. Write corrupt=0.01.") from None
-        if not 0 <= rates[name] <= 1:
-            raise LookupError(f"{word!r}: a probability is between 0 and 1.")
-    return rates
+    return Faults(rates, 0).rates | {name: rate for name, rate in rates.items() if not rate}
+
+
+def table() -> str:
+    """The faults as they are listed in help."""
+    return "\n".join(f"{name:19} {fault.text} [{', '.join(sorted(fault.media))}]" for name, fault in FAULTS.items())

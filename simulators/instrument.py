@@ -1,47 +1,27 @@
-"""One simulated instrument: a model, a driver's own side of the protocol, faults, and an endpoint."""
+"""One simulated instrument: a source of messages, its driver's side of the protocol, a wire, and an endpoint."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
-import drivers
-from drivers.kit.declare import Driver
-from drivers.kit.exchange import Event, Send, Speaker
-from simulators import ledger as ledgers
-from simulators.endpoints import Endpoint, FolderEndpoint, GoneError, MqttEndpoint, PtyEndpoint, TcpEndpoint
-from simulators.faults import Do, Faults, Pause
-from simulators.models import Clock, Model, model
+from drivers.kit.exchange import Event, Send
+from simulators.endpoints import Endpoint, GoneError, build, either
+from simulators.faults import Faults
+from simulators.outbox import Outbox
+from simulators.plan import Plan
+from simulators.recorder import Tape
+from simulators.source import Source
+from simulators.wire import Broken, ToHost, Wire, away
+
+__all__ = ["Instrument", "Plan", "simulate"]
 
 AHEAD = 20  # messages offered and not delivered yet, at most
 RETRY = 0.2  # seconds between tries to connect
-TIMEOUT = 5.0  # seconds a one-way message may take to be called delivered
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to simulate."""
-
-    driver: str
-    link: str  # pty[:PATH], tcp:HOST:PORT, tcp-listen:HOST:PORT, mqtt:HOST:PORT/TOPIC, folder:PATH
-    model: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    rate: float = 1.0  # messages a second; 0: as fast as they are acknowledged
-    speed: float = 1.0
-    seed: int = 1
-    faults: Mapping[str, float] = field(default_factory=dict)
-    ledger: Path | None = None
-    device: str = ""
-    seconds: float | None = None
-    count: int | None = None
-    zone: str = "UTC"
-    variant: str = ""
+TURN = 0.25  # seconds within which a change of rate is noticed
 
 
 class Instrument:
@@ -49,68 +29,80 @@ class Instrument:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        try:
-            self.driver: Driver = drivers.load(plan.driver)
-        except KeyError:
-            raise LookupError(
-                f"no driver is called {plan.driver!r}. Known are: {', '.join(drivers.names())}."
-            ) from None
-        self.options = self.driver.trial(plan.variant, plan.options)
-        self.model: Model = model(plan.model or self.driver.model, plan.seed, self.driver.observed(self.options))
-        self.faults = Faults(plan.faults, plan.seed)
-        self.sent = self.acknowledged = 0
-        self._speaker: Speaker = self.driver.instrument(self.options)
-        self._endpoint = self._build(plan.link)
-        self._confirms = self._endpoint.acknowledges or self._speaker.confirms
-        header = {"driver": plan.driver, "device": plan.device, "seed": plan.seed, "confirmed": self._confirms}
-        self._ledger = ledgers.Ledger(plan.ledger, header)
-        self._waiting: deque[bytes] = deque()  # of numbers acknowledged + 1 and on: kept until they are
-        self._out: deque[bytes] = deque()
+        self.source = Source(plan, datetime.now(UTC))
+        self.rate = plan.rate  # may be changed while it runs
+        self.paused = False
+        self._speaker = Outbox(lambda: self.source.driver.instrument(self.source.options))
+        self._wire = Wire(self.faults)
+        self._endpoint: Endpoint = build(plan, self._acknowledged, self.faults, self._speaker)
+        self._tape = Tape(plan.record, plan.driver)
+        self._settled = 0  # deliveries the source knows of
+        self._published: deque[int] = deque()  # by message: publications not acknowledged; below 0: of no message
         self._moved = asyncio.Event()
-        self._base = 0  # messages the present speaker was not there for
-
-    def _build(self, link: str) -> Endpoint:
-        kind, _, rest = link.partition(":")
-        match kind:
-            case "pty":
-                return PtyEndpoint(Path(rest) if rest else None)
-            case "tcp" | "tcp-listen":
-                host, _, port = rest.rpartition(":")
-                return TcpEndpoint(host or "127.0.0.1", int(port or 0), listen=kind == "tcp-listen")
-            case "mqtt":
-                where, _, topic = rest.partition("/")
-                host, _, port = where.partition(":")
-                name = f"sim-{self.plan.driver}-{self.plan.device or self.plan.seed}"
-                return MqttEndpoint(host, int(port or 1883), topic or "sim", name, self._one_acknowledged)
-            case "folder":
-                return FolderEndpoint(Path(rest), f"{self.plan.driver}-{self.plan.seed}")
-        raise LookupError(f"{link!r} is no link. Write pty, tcp:HOST:PORT, tcp-listen:HOST:PORT, mqtt:HOST:PORT/TOPIC.")
+        self._stopped = asyncio.Event()
+        self.source.begin(confirmed=self._endpoint.acknowledges or self._speaker.confirms)
 
     @property
     def address(self) -> str:
+        """Where it can be reached."""
         return self._endpoint.address
 
+    @property
+    def faults(self) -> Faults:
+        """The dice, to be changed while it runs."""
+        return self.source.faults
+
+    @property
+    def sent(self) -> int:
+        return self.source.sent
+
+    @property
+    def acknowledged(self) -> int:
+        return self.source.acknowledged
+
+    def happen(self, event: str) -> None:
+        """Something happens to it. ValueError where it knows no such event."""
+        self.source.happen(event)
+        self._moved.set()
+
+    def stop(self) -> None:
+        """End `run`."""
+        self._stopped.set()
+
     async def run(self) -> None:
-        """Until the plan's count or seconds are over, or cancelled."""
+        """Until the plan's count or seconds are over, stopped, or cancelled."""
+        running = asyncio.create_task(self._run(), name=f"instrument:{self.plan.device or self.plan.driver}")
+        stopped = asyncio.create_task(self._stopped.wait())
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.plan.seconds):
-                    await self._run()
+            await asyncio.wait({running, stopped}, timeout=self.plan.seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            for task in (running, stopped):
+                if not task.done():
+                    task.cancel()
+            await asyncio.gather(stopped, return_exceptions=True)
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
             await self._endpoint.close()
-            self._ledger.close()
+            self.source.end()
+            self._tape.close()
 
     async def _run(self) -> None:
         drawing = asyncio.create_task(self._draw(), name=f"draw:{self.plan.driver}")
         try:
             while not self._finished():
+                how = "disconnect"
                 try:
                     await self._endpoint.open(self._received)
-                    await self._converse()
+                    how = await self._converse()
                 except GoneError:
                     await asyncio.sleep(RETRY)
-                await self._endpoint.drop()
-                self._start_over()
+                self._wire.cut()
+                await self._endpoint.drop(how)
+                if seconds := away(how):
+                    await asyncio.sleep(seconds)
+                self._carry_out(self._again())
+                if drawing.done():
+                    drawing.result()
         finally:
             drawing.cancel()
             await asyncio.gather(drawing, return_exceptions=True)
@@ -118,104 +110,127 @@ class Instrument:
     def _finished(self) -> bool:
         return self.plan.count is not None and self.acknowledged >= self.plan.count
 
-    def _start_over(self) -> None:
-        """After a lost link a real instrument begins its unacknowledged messages again."""
-        self._speaker = self.driver.instrument(self.options)
-        self._base = self.acknowledged
-        self._out.clear()
+    def _again(self) -> Iterable[Event]:
+        """After a lost link an instrument begins its unacknowledged messages again. What went to a broker and does not
+        say which it is, is given up: nobody could tell its repetition from a new one."""
         if not self._endpoint.acknowledges:
-            now = asyncio.get_running_loop().time()
-            for message in self._waiting:
-                self._carry_out(self._speaker.offer(message, now))
+            self._settle()
+            return self._speaker.again(self._now())
+        if not self.source.identified:
+            self.source.give_up()
+        self._published.clear()
+        for _ in self._speaker.close():
+            pass
+        for message in self.source.unsettled:
+            self._carry_out(self._speaker.offer(message, self._now()), of_message=True)
+        return ()
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     # ---- what it has to say
 
     async def _draw(self) -> None:
-        loop = asyncio.get_running_loop()
-        plan, clock, started = self.plan, Clock(datetime.now(UTC), self.plan.speed), loop.time()
-        number = 0
-        while plan.count is None or number < plan.count:
-            if plan.rate:
-                await asyncio.sleep(max(0.0, started + number / plan.rate - loop.time()))
-            while len(self._waiting) >= AHEAD * (50 if self._endpoint.acknowledges else 1):
+        plan, source = self.plan, self.source
+        started = self._now()
+        last = started - (1 / self.rate if self.rate else 0.0)
+        most = AHEAD * (50 if self._endpoint.acknowledges else 1)
+        while plan.count is None or source.sent < plan.count or source.again_at is not None:
+            last = await self._turn(last, started)
+            while source.waiting >= most:
                 self._moved.clear()
                 await self._moved.wait()
-            if self.faults.happens("clock-jump"):
-                clock.offset += timedelta(hours=1)
-            if self.faults.happens("clock-drift"):
-                clock.offset += timedelta(seconds=30)
-            number += 1
-            drawn = self.model.draw(clock.at(loop.time() - started))
-            message = self.driver.encode(drawn, self.options)
-            self._ledger.meant(number, ledgers.meant(drawn))
-            self._ledger.sent(number)
-            self._waiting.append(message)
-            self.sent = number
-            self._carry_out(self._speaker.offer(message, loop.time()))
-            self._settle()
+            if plan.count is None or source.sent < plan.count:
+                self._offer(source.draw(self._now() - started))
+
+    async def _turn(self, last: float, started: float) -> float:
+        """Wait until the next message is due: rate and pause may change meanwhile. When it was due."""
+        await asyncio.sleep(0)
+        while True:
+            now = self._now()
+            for message in self.source.resend(now - started):
+                self._offer(message)
+            due = last + 1 / self.rate if self.rate else now
+            if self.paused:
+                last = now
+            elif due <= now:
+                return due
+            await asyncio.sleep(TURN if self.paused else min(TURN, due - now))
+
+    def _offer(self, message: bytes) -> None:
+        self._carry_out(self._speaker.offer(message, self._now()), of_message=True)
+        self._settle()
 
     # ---- the wire
 
-    def _received(self, data: bytes) -> None:
-        self._carry_out(self._speaker.receive(data, asyncio.get_running_loop().time()))
-        self._settle()
+    def _received(self, data: bytes, channel: str = "") -> None:
+        self._tape.note(data, self._now(), incoming=False)
+        self._wire.hear(data, self._now(), channel)
+        self._moved.set()
 
-    def _carry_out(self, events: Iterable[Event]) -> None:
+    def _carry_out(self, events: Iterable[Event], *, of_message: bool = False) -> None:
+        now, written = self._now(), 0
         for event in events:
-            data = event.data if isinstance(event, Send) else event.reply
+            data, channel = (event.data, event.channel) if isinstance(event, Send) else (event.reply, "")
             if data:
-                self._out.append(data)
+                self._wire.say(data, now, channel)
+                written += 1
+        if written and self._endpoint.acknowledges:
+            self._published.append(written if of_message else -written)
         self._moved.set()
 
     def _settle(self) -> None:
         """Note what the speaker has had acknowledged."""
         if self._endpoint.acknowledges:
             return
-        while self._base + self._speaker.delivered > self.acknowledged and self._waiting:
-            self._one_acknowledged()
+        while self._settled < self._speaker.delivered and self.source.waiting:
+            self._one_delivered()
 
-    def _one_acknowledged(self) -> None:
-        self._waiting.popleft()
-        self.acknowledged += 1
-        if self._confirms:
-            self._ledger.acknowledged(self.acknowledged)
+    def _acknowledged(self) -> None:
+        """The broker acknowledged one publication more: what a message became is acknowledged with the last of it."""
+        left = self._published.popleft() if self._published else -1
+        if abs(left) > 1:
+            self._published.appendleft(left - 1 if left > 0 else left + 1)
+        elif left > 0:
+            self._one_delivered()
+
+    def _one_delivered(self) -> None:
+        self._settled += 1
+        if self.source.waiting:
+            self.source.delivered()
         self._moved.set()
 
-    async def _converse(self) -> None:
-        """Carry bytes out until the link is gone or all is said."""
-        loop = asyncio.get_running_loop()
+    async def _converse(self) -> str:
+        """Carry bytes both ways until the link breaks, all is said, or the other end is gone (GoneError)."""
         while True:
-            while self._out:
-                await self._write(self._out.popleft())
+            self._moved.clear()
+            while (step := self._wire.take(self._now())) is not None:
+                if isinstance(step, Broken):
+                    return step.how
+                if isinstance(step, ToHost):
+                    self._tape.note(step.data, self._now(), incoming=True)
+                    await self._endpoint.write(step.data, step.channel)
+                else:
+                    self._carry_out(self._speaker.receive_from(step.channel, step.data, self._now()))
+                    self._settle()
             if self._endpoint.gone.is_set():
                 raise GoneError("the connection ended")
-            if self._finished() and self._speaker.idle:
-                return
-            self._moved.clear()
-            if self._out:
-                continue
             deadline = self._speaker.deadline
-            gone = asyncio.create_task(self._endpoint.gone.wait())
-            moved = asyncio.create_task(self._moved.wait())
-            limit = None if deadline is None else max(0.0, deadline - loop.time())
-            await asyncio.wait({gone, moved}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
-            for task in (gone, moved):
-                task.cancel()
-            if deadline is not None and loop.time() >= deadline:
-                self._carry_out(self._speaker.tick(loop.time()))
+            if deadline is not None and self._now() >= deadline:
+                self._carry_out(self._speaker.tick(self._now()))
                 self._settle()
+                continue
+            if self._finished() and self._speaker.idle and self._wire.deadline is None:
+                return "disconnect"
+            await self._something(deadline)
 
-    async def _write(self, data: bytes) -> None:
-        for step in self.faults.write(data):
-            match step:
-                case Pause():
-                    await asyncio.sleep(step.seconds)
-                case Do.DISCONNECT:
-                    await self._endpoint.drop()
-                    raise GoneError("a fault dropped the link")
-                case _:
-                    if step:
-                        await self._endpoint.write(step)
+    async def _something(self, deadline: float | None) -> None:
+        """Until bytes move, the link goes, or a timer is due."""
+        if self._moved.is_set():
+            return
+        due = min((at for at in (deadline, self._wire.deadline) if at is not None), default=None)
+        limit = None if due is None else max(0.0, due - self._now())
+        await either(self._endpoint.gone, self._moved, timeout=limit)
 
 
 async def simulate(plan: Plan, tell: Callable[[str], None]) -> Instrument:

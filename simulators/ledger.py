@@ -8,16 +8,19 @@ stored one must equal.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from drivers.kit.words import interpret
+
 CARRIED = ("specimen", "patient", "operator", "lot", "lot_expiry", "run")
 
 
-def meant(drawn: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The observations a message should become, as far as the instrument can know them."""
+def meant(drawn: Mapping[str, Any], fields: Collection[str] = CARRIED) -> list[dict[str, Any]]:
+    """The observations a message should become, as far as the instrument can know them, and of the fields that say
+    whose it is as far as its protocol has a place for them (`fields`)."""
     time = drawn["time"].astimezone(UTC)
     if "readings" in drawn:
         return [
@@ -25,14 +28,14 @@ def meant(drawn: Mapping[str, Any]) -> list[dict[str, Any]]:
             for quantity, value in drawn["readings"].items()
             if value is not None
         ]
-    carried = {name: drawn[name] for name in CARRIED if drawn.get(name) is not None}
+    carried = {name: drawn[name] for name in CARRIED if name in fields and drawn.get(name) is not None}
     found = []
     for result in drawn.get("results", ()):
         one = {"kind": drawn.get("kind", "result"), "test": result.get("test"), **carried, "time": _time(time, 0)}
         if result.get("quantity"):
             one["quantity"] = result["quantity"]
         if result.get("interpretation") is not None:
-            one["interpretation"] = result["interpretation"]
+            one["interpretation"] = str(interpret(result["interpretation"]) or result["interpretation"])
         if result.get("value") is not None:
             one["value"] = _plain(result["value"])
         if result.get("flags"):

@@ -1,0 +1,83 @@
+"""What a driver's protocol has a place for, and what it notices: found by trying it, so that no list goes stale."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from drivers.kit.declare import Driver, Identity, Message
+from drivers.kit.exchange import DecodeError
+from drivers.kit.observation import Draft
+from drivers.kit.recording import Piece, play
+from simulators.bench import Bench
+from simulators.damage import DAMAGE
+from simulators.faults import Guard
+from simulators.ledger import CARRIED
+from simulators.models import model
+
+START: Final = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
+MESSAGES: Final = 21  # one of them a control's
+TRIES: Final = 40  # places at which a conversation is damaged
+CALM: Final = 120.0  # seconds after which a conversation is over
+
+
+def conversation(driver: Driver, options: Any, messages: int, named: str = "") -> Bench:
+    """So many messages of the driver's usual model on a clean wire; `pieces` says how."""
+    source = model(named or driver.model, 1, driver.observed(options))
+    began = START.timestamp()
+    bench = Bench(driver.host(options), driver.instrument(options), now=began, record=True)
+    for _ in range(messages):
+        bench.say(driver.encode(source.draw(START + timedelta(seconds=bench.now - began)), options))
+        bench.run(bench.now + 10.0)
+    bench.run(bench.now + CALM)
+    return bench
+
+
+def carried(driver: Driver, options: Any, named: str = "") -> frozenset[str]:
+    """The fields of a ledger's observation (`ledger.CARRIED`) that this instrument has a place for."""
+    heard = conversation(driver, options, MESSAGES, named).heard
+    drafts = [draft for message in heard for draft in _decoded(driver, message, options)]
+    return frozenset(name for name in CARRIED if any(getattr(draft, name) is not None for draft in drafts))
+
+
+def guards(driver: Driver, options: Any) -> frozenset[Guard]:
+    """What the protocol has against faults."""
+    found = set()
+    if driver.identity(options) is Identity.CONTENT:
+        found.add(Guard.IDENTIFIED)
+    if _checked(driver, options):
+        found.add(Guard.CHECKED)
+    return frozenset(found)
+
+
+def _checked(driver: Driver, options: Any) -> bool:
+    """Whether no damage to one write of a conversation makes a result that was not meant."""
+    pieces = conversation(driver, options, 2).pieces
+    meant = _results(driver, options, pieces)
+    places = [at for at, piece in enumerate(pieces) if piece.incoming]
+    if not places or not meant:
+        return False
+    rng = random.Random(1)
+    for number in range(TRIES):
+        at = max(places, key=lambda place: len(pieces[place].data)) if number % 2 else rng.choice(places)
+        for damage in DAMAGE.values():
+            ruined = Piece(pieces[at].at, True, damage(pieces[at].data, rng), pieces[at].channel)
+            if not _results(driver, options, [*pieces[:at], ruined, *pieces[at + 1 :]]) <= meant:
+                return False
+    return True
+
+
+def _results(driver: Driver, options: Any, pieces: Iterable[Piece]) -> set[str]:
+    """What is read with certainty."""
+    heard = [one for one in play(driver.host(options), pieces) if isinstance(one, Message) and one.sound]
+    drafts = [draft for message in heard for draft in _decoded(driver, message, options)]
+    return {f"{draft.kind} {draft.test} {draft.value} {draft.unit} {draft.specimen}" for draft in drafts}
+
+
+def _decoded(driver: Driver, message: Message, options: Any) -> list[Draft]:
+    try:
+        return list(driver.decode(message, options))
+    except DecodeError:
+        return []
