@@ -124,14 +124,27 @@ def init(folder: Path) -> None:
 
 @main.command()
 @config_option
+@click.argument("device", required=False)
+@click.option(
+    "--listen", "seconds", type=float, default=10.0, show_default=True, help="With DEVICE: for so many seconds."
+)
 @json_option
-def doctor(config_path: Path, as_json: bool) -> None:
-    """Check ports, permissions, brokers, stores, disk and clock."""
-    from gateway.doctor import Check, examine
+def doctor(config_path: Path, device: str | None, seconds: float, as_json: bool) -> None:
+    """Check ports, permissions, brokers, stores, disk and clock; of DEVICE listen to the wire and say what is wrong.
+
+    Nothing is acknowledged while the doctor listens: the instrument will say it again to the daemon.
+    """
+    from gateway.diagnosis import Check
+    from gateway.doctor import examine, hear
+
+    config = _load(config_path)
+    chosen = next((one for one in config.devices if one.id == device), None)
+    if device and chosen is None:
+        raise LookupError(f"no device is called {device!r}. Known are: {', '.join(d.id for d in config.devices)}.")
 
     async def collect() -> list[Check]:
         checks = []
-        async for one in examine(_load(config_path)):
+        async for one in hear(config, chosen, seconds) if chosen else examine(config):
             checks.append(one)
             if not as_json:
                 mark = "ok  " if one.ok else "FAIL"

@@ -7,26 +7,28 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.config import Config
+from gateway.config import Config, Device
+from gateway.diagnosis import Check, diagnose
 from gateway.journal.folder import holder
 from gateway.links.options import BrokerOptions, FileOptions, SerialOptions, TcpListenOptions, TcpOptions
+from gateway.listening import listen
 from gateway.secrets import SecretRef
 
 PATIENCE = 3.0  # seconds a peer has to answer
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at."""
-
-    name: str
-    ok: bool
-    found: str
-    remedy: str = ""
+async def hear(config: Config, device: Device, seconds: float) -> AsyncIterator[Check]:
+    """Listen to one device, and say what is wrong with it."""
+    try:
+        heard = await listen(config, device, seconds)
+    except (OSError, ValueError, LookupError) as error:
+        yield Check(f"{device.id}: wire", False, str(error), "See what doctor says without a device.")
+        return
+    for check in diagnose(device, heard, seconds):
+        yield check
 
 
 async def examine(config: Config) -> AsyncIterator[Check]:
