@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pty
 import tty
@@ -207,5 +208,52 @@ async def test_what_was_not_acknowledged_comes_again_after_a_reconnect_and_in_or
         async with running(connection.run(), MqttLink("d", topics, connection).run(second)):
             await second.until(lambda: len(second.chunks) == 3)
             assert [(chunk.data, chunk.again) for chunk in second.chunks] == [(b"2", True), (b"3", True), (b"4", True)]
+    finally:
+        await asyncio.to_thread(broker.stop)
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_a_port_publishes_where_it_is_told_and_a_host_says_that_it_is_there(
+    tmp_path: Path, protocol: str
+) -> None:
+    broker = Broker(tmp_path)
+    await asyncio.to_thread(broker.start)
+    options = BrokerOptions(id="b", host="127.0.0.1", port=broker.port, protocol=protocol, sparkplug_host="gate")
+    topics = MqttLinkOptions(type="mqtt", broker="b", topic="lab/+")
+    unclaimed: list[str] = []
+
+    def nobodys(chunk: Chunk, done: Callable[[], None]) -> None:
+        unclaimed.append(chunk.channel)
+        done()
+
+    try:
+        async with aiomqtt.Client("127.0.0.1", broker.port) as client:
+            await client.subscribe([("cmd/#", 0), ("spBv1.0/STATE/+", 1)])
+            heard = aiter(client.messages)
+
+            async def state() -> dict[str, object]:
+                message = await asyncio.wait_for(anext(heard), 15)
+                assert str(message.topic) == "spBv1.0/STATE/gate"
+                said: dict[str, object] = json.loads(bytes(message.payload))
+                return said
+
+            ear = Listener()
+            connection = BrokerConnection(options, "test", nobodys)
+            async with running(connection.run(), MqttLink("d", topics, connection).run(ear)):
+                born = await state()
+                assert born["online"] is True
+                await ear.until(lambda: bool(ear.ports))
+                ear.ports[0].write(b"no topic")
+                ear.ports[0].write(b"told", "cmd/node")
+                ear.ports[0].write(b"not allowed", "cmd/#")
+                ear.ports[0].write(b"again", "cmd/node")
+                for wanted in (b"told", b"again"):
+                    message = await asyncio.wait_for(anext(heard), 15)
+                    assert (str(message.topic), message.payload) == ("cmd/node", wanted)
+                await client.publish("spBv1.0/STATE/gate", b'{"online":false,"timestamp":1}', qos=1, retain=True)
+                assert await state() == {"online": False, "timestamp": 1}
+                assert await state() == born
+            assert await state() == {**born, "online": False}
+        assert unclaimed == []
     finally:
         await asyncio.to_thread(broker.stop)

@@ -31,11 +31,13 @@ class Wire:
 
     def __init__(self) -> None:
         self.written = b""
+        self.channels: list[str] = []
         self.paused = self.closed = False
         self._wrote = asyncio.Event()
 
     def write(self, data: bytes, channel: str = "") -> None:
         self.written += data
+        self.channels.append(channel)
         self._wrote.set()
 
     def pause(self) -> None:
@@ -167,3 +169,28 @@ async def test_pressure_pauses_the_instrument_and_its_relief_lets_it_go_on(journ
     assert wire.paused
     while wire.paused:
         await journal.write(lambda _t: None)
+
+
+async def test_an_exchange_that_asks_for_the_topic_is_told_it_and_what_it_sends_goes_where_it_says(
+    journal: Journal,
+) -> None:
+    class Asking:
+        deadline = None
+
+        def receive_from(self, channel: str, data: bytes, now: float) -> list[Received | Send]:
+            return [Received(data, channel=f"{channel}#read"), Send(b"more?", channel=f"{channel}/ask")]
+
+        def close(self) -> list[Send]:
+            return []
+
+    session, wire = Session("node-1", Asking, journal), Wire()  # type: ignore[arg-type]
+    session.opened(wire)
+    tapped: list[tuple[str, str, bytes]] = []
+    session.taps.append(lambda *piece: tapped.append(piece))
+    session.received(wire, Chunk(b"-80.1", "lab/node", whole=True), nothing)
+    assert await wire.until(5) == b"more?"
+    message = await journal.message(1)
+    assert message is not None
+    assert (message.channel, wire.channels) == ("lab/node#read", ["lab/node/ask"])
+    assert tapped == [("in", "lab/node", b"-80.1"), ("out", "lab/node/ask", b"more?")]
+    session.closed(wire, "test over")
