@@ -1,0 +1,254 @@
+"""How makers depart from the standard: presets of the options, and by what such an instrument is recognised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from drivers.hl7.options import CONTROLS, SUPPLEMENTS, Hl7Options, Mark
+from drivers.kit.declare import Evidence, Variant
+from drivers.kit.observation import Status
+
+INTELIS = "github.com/deforay/intelis-interfacing captures of {}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """One maker's way. `sign` is looked for in what the message says of its sender (see `signature`)."""
+
+    name: str
+    models: tuple[str, ...]
+    sign: str = ""
+    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    evidence: Evidence = Evidence.MANUAL
+    note: str = ""
+    recordings: tuple[str, ...] = ()
+    device: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+
+DIALECTS = (
+    Dialect(
+        name="cobas-4800",
+        models=("Roche cobas 4800",),
+        sign=r"(?i)\bcobas 4800\b",
+        options={"qc": (Mark(field="INV-3", equals="CO"),), "sender": "cobas 4800 software"},
+        evidence=Evidence.RECORDING,
+        recordings=(INTELIS.format("cobas 4800"),),
+        note="One message carries a whole run. SPM-11 is Q on patients' specimens too: a control is one whose "
+        "container holds control material (INV-3 is CO).",
+    ),
+    Dialect(
+        name="cobas-6800",
+        models=("Roche cobas 5800", "Roche cobas 6800", "Roche cobas 8800"),
+        sign=r"(?i)COBAS ?(5|6|8)800|X800DM|\bc(5|6|8)800\b",
+        options={
+            "no_value": ("ValueNotSet", "Titer", "NA"),
+            "name": (),
+            "sender": "COBAS6800/8800",
+        },
+        evidence=Evidence.RECORDING,
+        recordings=(INTELIS.format("cobas 6800"), "github.com/udsm-dhis2-lab/universal-machine-interfacing-adapter"),
+        note="A titer is a number of three digits with a power of ten in its unit; a call stands in OBX-8 with "
+        "`ValueNotSet` for a value; sub-IDs 1/1 and 1/2 are the test's overall result and its text.",
+    ),
+    Dialect(
+        name="alinity-m",
+        models=("Abbott Alinity m",),
+        sign=r"(?i)\bAlinity m\b",
+        options={"specimen": ("SAC-3", "SPM-2.1"), "sender": "Alinity m"},
+        evidence=Evidence.RECORDING,
+        recordings=("github.com/deforay/vlsm-interfacing captures of Alinity m",),
+        device={"thousands": ","},
+        note="The specimen stands in SAC-3 only; a comma separates thousands; the unit is OBX-6's text.",
+    ),
+    Dialect(
+        name="cobas-pro",
+        models=("Roche cobas pro", "Roche cobas pure"),
+        sign=r"(?i)\bcobas.? pu?ro?e?\b",
+        options={"sender": "cobas pro", "name": ()},
+        note="IHE LAW; tests are application code numbers; a coded OBX behind the number is its call; raw signals and "
+        "limits come as supplements (shapes published in client libraries' tests).",
+    ),
+    Dialect(
+        name="genexpert",
+        models=("Cepheid GeneXpert Dx", "Cepheid GeneXpert Infinity"),
+        sign=r"(?i)\^GeneXpert\b",
+        options={
+            "test": ("OBX-3.1.2", "OBR-4.1"),
+            "value": ("OBX-5.2", "OBX-5.1"),
+            "call": "OBX-5.1",
+            "unit": ("OBX-6.1",),
+            "operator": ("OBX-16.2", "OBX-16.1"),
+            "time": ("TQ1-8", "OBX-14", "OBX-19", "MSH-7"),
+            "lot": ("OBX-18[2]",),
+            "lot_expiry": ("OBX-18[1]",),
+            "supplements": (*SUPPLEMENTS, Mark(field="OBX-4.1.2", pattern=r".")),
+            "shape": "ORU^R01",
+            "sender": "SIM^GeneXpert^1.0",
+        },
+        note="OBX-3 is panel&test&name&version, OBX-5 call^number; OBX-4 names logarithms, Ct and end points, which "
+        "stay with the result (Cepheid LIS interface, HL7 part, as published for OpenELIS).",
+    ),
+    Dialect(
+        name="mindray-bc",
+        models=(
+            "Mindray BC-5000",
+            "Mindray BC-5150",
+            "Mindray BC-5300",
+            "Mindray BC-6800",
+            "Mindray BC-20",
+            "Dymind DF5x",
+        ),
+        sign=r"99MRC",
+        options={
+            "specimen": ("OBR-3", "OBR-2"),
+            "supplements": (
+                *SUPPLEMENTS,
+                Mark(field="OBX-2", equals="IS"),
+                Mark(field="OBX-3.1", pattern=r"^(0\d{4}|1[25]\d{3}|30525-0)$"),
+                Mark(field="OBX", pattern=r"^OBX\|\d*\|ST\|\^[^|]*\^99MRC"),
+            ),
+            "operator": ("OBX-16.1", "OBR-28", "OBR-32"),
+            "shape": "ORU^R01",
+            "sender": "BC-5300",
+        },
+        note="Results are numbers with LOINC or 99MRC codes; modes, ages, alarms and histograms are not results; "
+        "QC is MSH-11 Q or order 00003 on (communication protocols of the BC series).",
+    ),
+    Dialect(
+        name="mindray-chemistry",
+        models=("Mindray BS-200", "Mindray BS-240", "Mindray BS-480", "URIT-8000", "Dirui CS series"),
+        sign=r"(?i)^Mindray\|BS-?\d",
+        options={
+            "test": ("OBX-4", "OBX-3.1"),
+            "specimen": ("OBR-2", "OBR-3"),
+            "flags": "OBX-8",
+            "shape": "ORU^R01",
+            "sender": "Mindray",
+        },
+        note="The test's name stands in OBX-4 (OBX-3 is its number or empty); MSH-16 says 0 patient, 1 calibration, "
+        "2 control; orders are asked with QRY^Q02 (BS series host interface manual).",
+    ),
+    Dialect(
+        name="ichroma",
+        models=("Boditech ichroma II", "Boditech AFIAS-6"),
+        sign=r"(?i)\b(ichroma|afias)",
+        options={
+            "specimen": ("PID-2", "PID-3"),
+            "patient": (),
+            "test": ("OBX-3.1", "OBR-2"),
+            "time": ("OBR-7", "MSH-7"),
+            "lot": ("SPM-2",),
+            "lot_expiry": ("SPM-19", "SPM-20", "SPM-18"),
+            "flags": "",
+            "status": {"R": Status.FINAL},
+            "training": "keep",
+            "checks": (Mark(field="OBX-3", equals="System Check"), Mark(field="OBR-2", equals="System Check")),
+            "supplements": (*SUPPLEMENTS, Mark(field="OBX", pattern=r"^OBX\|\d*\|\w*\|\|")),
+            "sender": "1",
+        },
+        note="OUL^R24; the identifier typed in stands in PID-2, the cartridge lot in SPM-2; every message is marked T; "
+        "the same result in other units follows without a name (messages published by integrators).",
+    ),
+    Dialect(
+        name="finecare",
+        models=("Wondfo Finecare FIA Meter Plus", "Wondfo Finecare II Plus"),
+        sign=r"(?i)\bFineCare",
+        options={
+            "test": ("OBX-4",),
+            "specimen": ("OBR-3",),
+            "patient": ("PID-3",),
+            "value": ("OBX-13", "OBX-5"),
+            "time": ("OBX-14", "OBR-7"),
+            "lot": ("OBR-2",),
+            "shape": "ORU^R01",
+            "sender": "FineCarePlus",
+        },
+        note="The test's name stands in OBX-4 and its first number in OBX-13; OBR-2 is the card's lot; status comes as "
+        "ESU^U01 (messages published by integrators).",
+    ),
+    Dialect(
+        name="hemoscreen",
+        models=("PixCell HemoScreen",),
+        sign=r"(?i)\bHemoScreen\b",
+        options={
+            "specimen": ("PID-2", "PID-3"),
+            "patient": (),
+            "time": ("OBX-14", "OBR-7"),
+            "shape": "ORU^R01",
+            "sender": "HemoScreen",
+        },
+        note="The specimen stands in PID-2; OBR-4 says OBS for blood, LQC or PQC for controls; every message has the "
+        "control ID 0 (the instrument's HL7 appendix as published by integrators).",
+    ),
+    Dialect(
+        name="pcd-01",
+        models=("SD BIOSENSOR STANDARD F200", "SD BIOSENSOR STANDARD F2400", "SD BIOSENSOR STANDARD F100"),
+        sign=r"IHE_PCD_001\^|IHE PCD",
+        options={
+            "test": ("OBX-3.1", "OBX-3.2"),
+            "time": ("OBX-14", "OBX-19", "OBR-7", "MSH-7"),
+            "status": {"R": Status.FINAL},
+            "supplements": (
+                *SUPPLEMENTS,
+                Mark(field="OBX-3.2", pattern=r"^MDC_(ATTR_|DEV_.*_(MDS|VMD|CHAN)$)"),
+                Mark(field="OBX-4", pattern=r"^\d+(\.\d+)*\.0$"),
+            ),
+            "shape": "ORU^R01",
+            "sender": "STANDARD F",
+        },
+        note="IHE PCD-01: OBX-4 counts device, channel and metric; containment rows have no value; the reader's "
+        "results have status R (Communication Guidance IHE PCD-01 DEC; IHE DEV Technical Framework).",
+    ),
+    Dialect(
+        name="biosystems",
+        models=("BioSystems BA400", "BioSystems BA200"),
+        sign=r"(?i)\bBioSystems\b",
+        options={"sender": "BA400"},
+        note="IHE LAW; OBX-8 carries numbers of remarks; controls have SPM-11 Q and INV-3 CO (technical note TN0001).",
+    ),
+    Dialect(
+        name="horiba",
+        models=("Horiba Yumizen H500", "Horiba Yumizen H550", "Horiba Yumizen H1500"),
+        sign=r"(?i)\byumizen|^H5[05]0\b",
+        options={"sender": "H550"},
+        note="IHE LAW-like OUL^R22; matrices and curves come as ED and are named only.",
+    ),
+)
+
+VARIANTS = tuple(
+    Variant(
+        name=each.name,
+        models=each.models,
+        options=each.options,
+        evidence=each.evidence,
+        note=each.note,
+        recordings=each.recordings,
+        device=each.device,
+    )
+    for each in DIALECTS
+)
+
+__all__ = ["CONTROLS", "DIALECTS", "VARIANTS", "recognised"]
+
+
+@lru_cache(256)  # instruments call themselves few names; whoever makes up others fills no more than this
+def _speaking(sign: str) -> Dialect | None:
+    return next((each for each in DIALECTS if each.sign and re.search(each.sign, sign)), None)
+
+
+def recognised(sign: str, options: Hl7Options) -> tuple[Hl7Options, str | None]:
+    """The options as the dialect of a message signed so presets them, and its name.
+
+    What the configuration says, a variant included, goes before the preset.
+    """
+    dialect = _speaking(sign[:500]) if options.recognise and sign else None
+    if dialect is None:
+        return options, None
+    given = options.model_fields_set
+    preset = {name: value for name, value in dialect.options.items() if name not in given}
+    return options.model_copy(update=preset), dialect.name

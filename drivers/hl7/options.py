@@ -1,0 +1,125 @@
+"""What a `[[devices]]` table may say about an HL7 analyser."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from drivers.kit.declare import Options
+from drivers.kit.hl7_groups import Anywhere, Entry, Place, located
+from drivers.kit.observation import Status
+from drivers.kit.results import Encoding
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from None
+    return pattern
+
+
+class Mark(BaseModel):
+    """What tells some observations from others: one place (or a whole segment, "OBX") and what stands there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    field: Anywhere
+    equals: str | None = None
+    prefix: str | None = None
+    pattern: Annotated[str, AfterValidator(_compiles)] | None = None  # found anywhere in it
+
+    @model_validator(mode="after")
+    def _one_test(self) -> Self:
+        if sum(test is not None for test in (self.equals, self.prefix, self.pattern)) != 1:
+            raise ValueError("exactly one of equals, prefix, pattern")
+        return self
+
+    def fits(self, entry: Entry) -> bool:
+        """True where any of the segments the observation belongs to says so."""
+        name, number, component, sub, repeat = located(self.field)
+        for segment in entry.all(name):
+            text = segment.at(number, component, sub, repeat) if number else segment.sent
+            if text and self._fits(text):
+                return True
+        return False
+
+    def _fits(self, text: str) -> bool:
+        if self.equals is not None:
+            return text.casefold() == self.equals.casefold()
+        if self.prefix is not None:
+            return text.casefold().startswith(self.prefix.casefold())
+        return re.search(self.pattern or "", text) is not None
+
+
+CONTROLS = (
+    Mark(field="SPM-11", pattern=r"^[QCEVOFB]$"),  # table 0369
+    Mark(field="INV-3", equals="CO"),  # of the specimen's own container; table 0384
+    Mark(field="MSH-11", equals="Q"),  # haematology analysers of Mindray's kind
+    Mark(field="MSH-16", pattern=r"^[12]$"),  # their chemistry analysers: 1 calibration, 2 control
+    Mark(field="OBR-4.2", pattern=r"(?i)\bL?QCR?\b"),
+    Mark(field="OBR-4.1", pattern=r"^([LPE]?QC|0000[3-9])$"),
+)
+# Data beside results: raw signals, cut-offs, times (IHE LAW: OBX-3.4), whatever is no single value.
+SUPPLEMENTS = (
+    Mark(field="OBX-3.4", pattern=r"^S_"),
+    Mark(field="OBX-2", pattern=r"^(ED|RP|NA|MA|DR|TS|DT|TM|DTM|EI|CX|XCN|XPN|XAD|XTN|XON|AD|PN|FC|HD)$"),
+)
+
+
+class Hl7Options(Options):
+    """Places are written "OBX-5", "SPM-2.1" (a component), "OBX-3.1.2" (a subcomponent), "OBX-18[2]" (a repetition)."""
+
+    framing: Literal["mllp", "none"] = "mllp"
+    """"none": messages as plain text (files always may be), each up to the next MSH or a pause; nothing is answered."""
+    commit: bool = False
+    """MLLP release 2: a commit block before every answer."""
+    encoding: Encoding | None = None
+    """Character set of senders that do not say it in MSH-18, or wrongly."""
+    enhanced: Literal["follow", "original"] = "follow"
+    """"follow": acknowledge as MSH-15 and MSH-16 ask. "original": always one application acknowledgement."""
+    host_query: Literal["answer", "ignore"] = "answer"
+    """"answer": tell an analyser that asks for orders that there are none (some stall without an answer)."""
+    recognise: bool = True
+    """Take a known dialect's presets where the instrument names itself; options given here go first."""
+    demographics: bool = False
+    """Keep PID's name, birth date, sex, address and the like in the observations' attributes."""
+    training: Literal["doubt", "keep"] = "doubt"
+    """Messages marked as training or debugging (MSH-11 is T or D): "doubt" makes their results uncertain."""
+    test: tuple[Place, ...] = ("OBX-3.1", "OBX-3.2", "OBX-4")
+    """The instrument's name of the test: key of the `tests` map."""
+    name: tuple[Place, ...] = ("OBX-3.2", "OBX-4")
+    """Where a test whose name is a bare number says what it is."""
+    specimen: tuple[Place, ...] = ("SPM-2.1", "SPM-2.2", "SAC-3", "OBR-3", "OBR-2")
+    patient: tuple[Place, ...] = ("PID-3", "PID-2")
+    operator: tuple[Place, ...] = ("OBX-16.1", "OBX-16.2")
+    time: tuple[Place, ...] = ("OBX-19", "OBX-14", "TQ1-8", "OBR-7", "MSH-7")
+    """When it was measured: the first that holds a time; `time_source` in the attributes says which."""
+    value: tuple[Place, ...] = ("OBX-5",)
+    """"OBX-5": as its type in OBX-2 says; any other place: the text there."""
+    call: Place | Literal[""] = ""
+    """Where a call stands beside a value."""
+    unit: tuple[Place, ...] = ("OBX-6.1", "OBX-6.2")
+    flags: Place | Literal[""] = "OBX-8"
+    flag_calls: dict[str, str] = Field(default_factory=dict)
+    """Flags of OBX-8 that are calls, beyond table 0078's POS, NEG, DET, ND, RR, NR, WR, IND, R, S, I."""
+    no_value: tuple[str, ...] = ()
+    """What the instrument writes for "no value"."""
+    status: dict[str, Status] = Field(default_factory=dict)
+    """What OBX-11 means, where it is not as in table 0085."""
+    run: tuple[Place, ...] = ()
+    lot: tuple[Place, ...] = ("INV-16",)
+    lot_expiry: tuple[Place, ...] = ("INV-12",)
+    qc: tuple[Mark, ...] = CONTROLS
+    """Marks of a control material; any one of them makes the result a QC result."""
+    supplements: tuple[Mark, ...] = SUPPLEMENTS
+    """Observations that are no results of their own: they stay with the order's result, in its attributes."""
+    checks: tuple[Mark, ...] = ()
+    """Observations of the instrument itself: status, never a result."""
+    max_message: int = Field(8 * 1024 * 1024, ge=4096, le=64 * 1024 * 1024)
+    shape: Literal["ORU^R01", "OUL^R22"] = "OUL^R22"
+    """What the simulated instrument sends."""
+    sender: str = "SIMULATOR"
+    """MSH-3 of the simulated instrument."""

@@ -1,0 +1,316 @@
+"""One order of an HL7 result message as drafts: its results, and what belongs to them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final
+
+from drivers.hl7.options import Hl7Options
+from drivers.hl7.values import CODED, Said, flags, said
+from drivers.kit.hl7 import Segment
+from drivers.kit.hl7_groups import Entry, Order, located
+from drivers.kit.observation import Draft, Json, Kind, Quality, Status
+from drivers.kit.results import loinc
+
+_WHEN = re.compile(r"(19|20)\d\d[-/.]?[01]\d")  # the beginning of something that can be a time
+MOST_SUPPLEMENTS: Final = 60  # told of one result
+MOST_TEXT: Final = 300  # characters of one of them
+_OWN_TIMES = ("OBX", "TQ1")
+
+_STATUS: Final[Mapping[str, tuple[Status, Quality, str | None]]] = MappingProxyType(
+    {
+        **dict.fromkeys("FU", (Status.FINAL, Quality.GOOD, None)),
+        **dict.fromkeys("PRSIABO", (Status.PRELIMINARY, Quality.GOOD, None)),
+        "C": (Status.CORRECTED, Quality.GOOD, None),
+        "X": (Status.CANCELLED, Quality.BAD, "the instrument could not do the test"),
+        "W": (Status.CANCELLED, Quality.BAD, "the sender says the result it sent before was wrong"),
+        "D": (Status.CANCELLED, Quality.BAD, "the sender deletes the result"),
+        "N": (Status.CANCELLED, Quality.BAD, "the test was not asked for"),
+    }
+)  # table 0085; of OBR-25 (table 0123) the letters that are there as well
+
+# What attributes repeat of the segments around a result. Persons and clinical remarks are not among it.
+_TOLD: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
+    {
+        "MSH": (3, 4, 10),
+        "OBX": (4, 7, 9, 10, 12, 13, 14, 15, 17, 18, 19, 20, 21, 29),
+        "OBR": (2, 3, 4, 7, 8, 11, 15, 18, 19, 20, 21, 22),
+        "ORC": (2, 3, 4, 5),
+        "SPM": (2, 4, 7, 8, 11, 12, 14, 17, 18, 21, 24),
+        "SAC": (3, 4, 10, 11),
+        "TQ1": (7, 8, 9),
+        "TCD": (2, 3),
+    }
+)
+_NAMES: Final = MappingProxyType(
+    {
+        "MSH3": "sender", "MSH4": "facility", "MSH10": "message_id", "OBX4": "sub_id", "OBX7": "reference_range",
+        "OBX17": "method", "OBX18": "instrument", "OBX29": "observation_type", "OBR4": "order",
+        "SPM4": "specimen_type", "SPM11": "specimen_role", "SAC10": "carrier", "SAC11": "position",
+    }
+)  # fmt: skip
+_PERSONAL: Final = tuple(range(5, 31))  # of PID
+
+
+@dataclass(slots=True)
+class _Result:
+    """An observation that is a result, and what was found to belong to it."""
+
+    entry: Entry
+    told: Said
+    supplements: list[Entry] = field(default_factory=list)
+
+
+def order_drafts(order: Order, options: Hl7Options, dialect: str | None) -> Iterator[tuple[Entry, Draft]]:
+    """The drafts of one order: results, checks of the instrument itself, or what stands there instead of results."""
+    results, loose, checks = _sorted(order, options)
+    for result in results:
+        yield result.entry, _draft(result, options, dialect)
+    for entry in checks:
+        yield entry, _aside(entry, options, Kind.STATUS)
+    for entry in loose:
+        yield entry, _aside(entry, options, Kind.EVENT)
+
+
+def _sorted(order: Order, options: Hl7Options) -> tuple[list[_Result], list[Entry], list[Entry]]:
+    """Results with their supplements; supplements nobody claims; checks."""
+    results: list[_Result] = []
+    waiting: list[Entry] = []
+    checks: list[Entry] = []
+    for entry in order.entries:
+        if any(mark.fits(entry) for mark in options.checks):
+            checks.append(entry)
+            continue
+        told = said(entry, options)
+        if any(mark.fits(entry) for mark in options.supplements):
+            (results[-1].supplements if results else waiting).append(entry)
+        elif results and _companion(results[-1], entry, told):
+            continue
+        elif told.value is None and told.call is None and not _failed(entry):
+            (results[-1].supplements if results else waiting).append(entry)
+        elif results and not entry.said("OBX-3.1") and not _named(entry, options):
+            results[-1].supplements.append(entry)
+        else:
+            results.append(_Result(entry, told))
+    if results:
+        results[0].supplements[:0] = waiting
+        waiting = []
+    return results, waiting, checks
+
+
+def _failed(entry: Entry) -> bool:
+    """Nothing measured is a result too where the instrument says that it could not."""
+    return entry.obx.at(11).upper() in ("X", "D", "W")
+
+
+def _companion(result: _Result, entry: Entry, told: Said) -> bool:
+    """A coded answer right behind the number of the same test and sub-ID is that number's call (IHE LAW)."""
+    obx, before = entry.obx, result.entry.obx
+    if obx.at(2).upper() not in CODED or before.at(2).upper() in CODED:
+        return False
+    if (obx.at(3), obx.at(4)) != (before.at(3), before.at(4)):
+        return False
+    call = told.call or told.value
+    if call is not None and result.told.call is None:
+        result.told.call = call
+    elif call is not None and call != result.told.call:
+        result.told.extra["coded_answer"] = call
+    return True
+
+
+def _named(entry: Entry, options: Hl7Options) -> str:
+    return next((text for place in options.test if (text := entry.said(place))), "")
+
+
+def _draft(result: _Result, options: Hl7Options, dialect: str | None) -> Draft:
+    entry, told = result.entry, result.told
+    reader = _Reader(entry)
+    test = _named(entry, options) or entry.said("OBR-4.1") or entry.said("OBR-4.2") or "result"
+    when, source = reader.first(options.time, _WHEN)
+    status, quality, why = _status(entry, options)
+    if told.doubt and quality is Quality.GOOD:
+        quality, why = Quality.UNCERTAIN, told.doubt
+    if quality is Quality.GOOD and (doubt := _doubt(entry, told, options)):
+        quality, why = Quality.UNCERTAIN, doubt
+    specimen, _ = reader.first(options.specimen)
+    patient, _ = reader.first(options.patient)
+    operator, _ = reader.first(options.operator)
+    run, _ = reader.first(options.run)
+    lot, _ = reader.first(options.lot)
+    lot_expiry, _ = reader.first(options.lot_expiry)
+    marked = flags(entry, options)
+    attributes = reader.attributes(options.demographics) | told.extra
+    if extra := _supplements(result.supplements):
+        attributes["supplements"] = extra
+    if source:
+        attributes["time_source"] = source
+    if dialect:
+        attributes["dialect"] = dialect
+    identity = None
+    if specimen and when and source and source.startswith(_OWN_TIMES):
+        number = (told.comparator or "") + (told.value or ""), told.call or "", told.unit or ""
+        identity = (specimen, test, entry.said("OBX-4"), when, *number, "~".join(marked), entry.said("OBX-11"))
+    return Draft(
+        kind=Kind.QC if any(mark.fits(entry) for mark in options.qc) else Kind.RESULT,
+        test=test,
+        value=told.value,
+        quantity=_quantity(entry, test, options),
+        code=_code(entry),
+        unit=told.unit,
+        comparator=told.comparator,
+        interpretation=told.call,
+        flags=marked,
+        status=status,
+        specimen=specimen,
+        patient=patient,
+        operator=operator,
+        lot=lot,
+        lot_expiry=lot_expiry,
+        run=run,
+        device_time=when,
+        now=entry.said("MSH-7") or None,
+        identity=identity,
+        extent=entry.obx.end,
+        quality=quality,
+        quality_reason=why,
+        attributes=attributes,
+    )
+
+
+def _status(entry: Entry, options: Hl7Options) -> tuple[Status, Quality, str | None]:
+    letter = (entry.said("OBX-11") or entry.said("OBR-25") or "F").upper()
+    if letter in options.status:
+        return options.status[letter], Quality.GOOD, None
+    known = _STATUS.get(letter)
+    return known or (Status.FINAL, Quality.UNCERTAIN, f"result status {letter!r} is not in the standard")
+
+
+def _doubt(entry: Entry, told: Said, options: Hl7Options) -> str | None:
+    """Why a result that reads well is not certain all the same."""
+    if told.value is None and told.call is None:
+        return "the result has no value"
+    around = (entry.obx, *entry.all("SPM"), *entry.all("SAC"), *entry.all("OBR"))
+    if any(segment.guessed for segment in around):
+        return "read as ISO 8859-1: declare `encoding`"
+    if options.training == "doubt" and entry.said("MSH-11").upper() in ("T", "D"):
+        return "the message is marked as training or debugging (MSH-11)"
+    return None
+
+
+def _quantity(entry: Entry, test: str, options: Hl7Options) -> str | None:
+    """A name for a test that is called by a bare number; None where its own name says enough."""
+    if re.search(r"[A-Za-z]", test):
+        return None
+    for place in options.name:
+        text = entry.said(place)
+        if re.search(r"[A-Za-z]", text):
+            text = text.replace("#", " count").replace("%", " percent")
+            plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+            return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].rstrip("-") or None
+    return None
+
+
+def _code(entry: Entry) -> str | None:
+    """A LOINC code where either triplet of OBX-3 has one."""
+    pieces = [*entry.obx.components(3), *[""] * 6]
+    for code, system in ((pieces[0], pieces[2]), (pieces[3], pieces[5])):
+        if system.upper() in ("LN", "LOINC", "2.16.840.1.113883.6.1") and (found := loinc(code)):
+            return found
+    return None
+
+
+class _Reader:
+    """Gives texts out and remembers which field they were, so that attributes need not repeat it."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._entry = entry
+        self._used: set[tuple[str, int]] = set()
+
+    def first(self, places: Iterable[str], shaped: re.Pattern[str] | None = None) -> tuple[str | None, str | None]:
+        """The first of `places` that says something (of that shape), and which it was."""
+        for place in places:
+            text = self._entry.said(place)
+            if text and (shaped is None or shaped.match(text)):
+                name, number, *_ = located(place)
+                if any(segment.text(number) == text for segment in self._entry.all(name)):
+                    self._used.add((name, number))
+                return text, place
+        return None, None
+
+    def attributes(self, demographics: bool) -> dict[str, Json]:
+        """What else the segments around the result say."""
+        told: dict[str, Json] = {}
+        for name, numbers in _TOLD.items():
+            for segment in self._entry.all(name)[:1]:
+                for number in numbers:
+                    if (name, number) not in self._used and (text := segment.text(number)):
+                        told[_NAMES.get(f"{name}{number}", f"{name}{number}")] = text
+        for segment in self._entry.all("PID") if demographics else ():
+            told |= {f"PID{number}": text for number in _PERSONAL if (text := segment.text(number))}
+        for title, notes in (("comments", self._entry.notes), ("order_comments", self._entry.order.notes)):
+            if texts := [text for note in notes if (text := _note(note))]:
+                told[title] = list(texts)
+        if reagents := [one for each in self._entry.others if each.name == "INV" and (one := _reagent(each))]:
+            told["reagents"] = list(reagents)
+        return told
+
+
+def _note(note: Segment) -> str:
+    return "\n".join(text for each in note.repeats(3) if (text := note.plain(each.rstrip("^& "))))
+
+
+def _reagent(inv: Segment) -> dict[str, Json]:
+    told = {"substance": inv.at(1), "type": inv.at(3), "container": inv.at(4), "lot": inv.at(16), "expiry": inv.at(12)}
+    kept: dict[str, Json] = {name: text for name, text in told.items() if text}
+    if inv.at(5):
+        kept["carrier"] = inv.at(5)
+    return kept
+
+
+def _supplements(entries: list[Entry]) -> list[Json]:
+    """Data beside the result: what each is called, and what it says."""
+    told: list[Json] = []
+    for entry in entries[:MOST_SUPPLEMENTS]:
+        obx = entry.obx
+        one: dict[str, Json] = {"test": obx.at(3) or obx.at(3, 2)}
+        for name, text in (("name", obx.at(3, 2)), ("sub_id", obx.text(4)), ("unit", obx.at(6) or obx.at(6, 2))):
+            if text and text != one["test"]:
+                one[name] = text
+        if marks := [piece for piece in (obx.at(8, repeat=number) for number in (1, 2, 3)) if piece]:
+            one["flags"] = list(marks)
+        one["value"] = _supplement(obx)
+        told.append(one)
+    if len(entries) > MOST_SUPPLEMENTS:
+        told.append({"left_out": len(entries) - MOST_SUPPLEMENTS})
+    return told
+
+
+def _supplement(obx: Segment) -> str:
+    """Its value; of embedded data only what it is."""
+    if obx.at(2).upper() in ("ED", "RP"):
+        pieces = [*obx.components(5), *[""] * 5]
+        what = "/".join(piece for piece in pieces[1:3] if piece)
+        return f"{what or 'data'}, {len(pieces[4])} characters"
+    text = obx.text(5)
+    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}..., {len(text)} characters"
+
+
+def _aside(entry: Entry, options: Hl7Options, kind: Kind) -> Draft:
+    """Something that is no result: kept as an event or a status."""
+    reader = _Reader(entry)
+    test = _named(entry, options) or "observation"
+    when, _ = reader.first(options.time, _WHEN)
+    specimen, _ = reader.first(options.specimen)
+    return Draft(
+        kind=kind,
+        test=test,
+        value=_supplement(entry.obx) or None,
+        specimen=specimen,
+        device_time=when,
+        extent=entry.obx.end,
+        attributes=reader.attributes(False),
+    )
