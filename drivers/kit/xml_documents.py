@@ -269,9 +269,9 @@ class Documents:
         return None
 
     def _broken_tag(self, at: int) -> _Cut | None:
-        if not self._root:
+        if not self._root and self._name:
             return _Cut(_What.STRAY, at)
-        self._in, self._at = _In.TEXT, at
+        self._in, self._at, self._begun = _In.TEXT, at, True  # a document type holds declarations
         return None
 
     def _tag_ends(self, end: int) -> _Cut | None:
