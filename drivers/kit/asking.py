@@ -245,7 +245,9 @@ class LineAnswers:
         return self._line(raw, question)
 
     def _line(self, raw: bytes, question: Question | None) -> Cut:
-        line = raw.rstrip(b"\r\n")
+        line = raw.strip(BLANK)
+        if question is not None and line == question.ask:
+            return Cut(Send(b"", raw))  # an instrument that echoes what it hears
         says = self._judge(line, question)
         if says is Says.NOTHING:
             why = f"it does not answer {question.name}" if question else "nothing was asked"
