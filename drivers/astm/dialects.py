@@ -102,6 +102,15 @@ DIALECTS = (
         "(Host Interface Manual 2.3, result record). R3 is `^^^test/dilution/predilution`.",
     ),
     Dialect(
+        name="cobas-c111",
+        models=("Roche cobas c 111",),
+        sender=r"(?i)\bc[- ]?111\b|^c111",
+        options={"specimen": ("O3", "O4.1")},
+        evidence=Evidence.RECORDING,
+        recordings=(f"{SENAITE}/cobas_c111.txt",),
+        note="The specimen typed in is the first component of O4; M records bring the raw readings.",
+    ),
+    Dialect(
         name="cobas-c",
         models=("Roche cobas c 311", "Roche cobas c 501", "Roche cobas 6000", "Roche cobas 8000", "Hitachi 7600"),
         sender=r"(?i)^(c ?(311|501|502|503|701|702)|H7600|H79\d\d|modular|cobas[-_ ]?(c ?\d|6000|8000|pure|pro)\w*)\b",
@@ -114,15 +123,6 @@ DIALECTS = (
         recordings=(f"{SENAITE}/cobas_c311.txt", f"{SENAITE}/cobas_311.txt", f"{SENAITE}/hitachi_7600.txt"),
         note="O3 is the specimen alone, or `count^specimen^...`; O4 tells rack and position, and QC for a control. "
         "R3 is `^^^test/dilution`; the time stands in O23.",
-    ),
-    Dialect(
-        name="cobas-c111",
-        models=("Roche cobas c 111",),
-        sender=r"(?i)\bc-?111\b|^c111",
-        options={"specimen": ("O3", "O4.1")},
-        evidence=Evidence.RECORDING,
-        recordings=(f"{SENAITE}/cobas_c111.txt",),
-        note="The specimen typed in is the first component of O4; M records bring the raw readings.",
     ),
     Dialect(
         name="sysmex-x",

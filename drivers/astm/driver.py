@@ -61,7 +61,7 @@ def _draft(record: Record, options: AstmOptions) -> Draft:
     lot, _ = reader.first(options.lot)
     lot_expiry, _ = reader.first(options.lot_expiry)
     code = next((code for place in options.loinc if (code := loinc(reader.peek(place)))), None)
-    test = _test_of(record, options) or reader.peek("O5") or record.raw(5).strip() or "result"
+    test = _test_of(record, options) or reader.peek("O5") or "result"
     reader.used("R3")
     unit = reader.unit(options.unit)
     attributes = reader.attributes(options.demographics) | found.extra | _asides(record, found, source, dialect, test)
@@ -139,8 +139,8 @@ def _last(record: Record) -> str:
 
 
 def _test_of(record: Record, options: AstmOptions) -> str:
-    """R3 as sent; without what differs from run to run where that is declared."""
-    raw = record.raw(3).strip() if record.letter == "R" else ""
+    """R3 as sent (of an order O5); without what differs from run to run where that is declared."""
+    raw = record.raw(3 if record.letter == "R" else 5).strip()
     mark = record.delimiters.component
     if not options.passing or not mark or mark not in raw:
         return raw

@@ -10,16 +10,18 @@ from drivers.kit.astm import Transfer
 from drivers.kit.astm_places import CONTROLS, Mark, Place
 from drivers.kit.declare import Options
 from drivers.kit.exchange import Exchange, Speaker
+from drivers.kit.printer import Printer
 from drivers.kit.records import Delimiters, write
 from drivers.kit.results import Encoding
-from drivers.kit.unframed import Unframed
+from drivers.kit.unframed import Either, Unframed
 
 
 class AnalyserOptions(Options):
     """Places are written "R4" (a field of the record) or "O3.1" (a component of it), as the standard counts."""
 
-    framing: Literal["lis01", "none"] = "lis01"
-    """"lis01": ENQ, checksummed frames, EOT. "none": records as plain lines (files, some TCP senders)."""
+    framing: Literal["auto", "lis01", "none"] = "auto"
+    """"lis01": ENQ, checksummed frames, EOT. "none": records as plain lines (files, some TCP senders). "auto": a peer
+    that begins with a header record sends lines, every other one frames; frames without ENQ are heard too."""
     encoding: Encoding | None = None
     """Character set. Undeclared: UTF-8, else ISO 8859-1 with the result marked uncertain."""
     specimen: tuple[Place, ...] = ("O3", "O4")
@@ -41,15 +43,19 @@ def host(options: AnalyserOptions, delimiters: Delimiters | None = None) -> Exch
     if options.framing == "none":
         return Unframed()
     nothing = write([("H", ""), ("L", "1", "I")], delimiters or Delimiters()).encode()
-    return Transfer(
+    transfer = Transfer(
         "host",
         frame_size=options.frame_size,
         split=options.split,
         answer=nothing if options.host_query == "answer" else None,
+        unbidden=options.framing == "auto",
         max_frame=options.max_frame,
     )
+    return Either(transfer, Unframed()) if options.framing == "auto" else transfer
 
 
 def instrument(options: AnalyserOptions) -> Speaker:
     """A simulated analyser's side."""
+    if options.framing == "none":
+        return Printer()
     return Transfer("instrument", frame_size=options.frame_size, split=options.split)

@@ -48,7 +48,8 @@ class Transfer:
 
     `frame_size` counts bytes of text in the frames sent; `split` puts one record into a frame ("record") or cuts
     the whole text by size ("text"); with `run_on` messages that wait are sent in one session, frame numbers
-    running on. `answer` is offered whenever a message with a query (Q record) has been received.
+    running on. `answer` is offered whenever a message with a query (Q record) has been received. `unbidden`: a peer
+    that sends its first frame without asking for the line is heard all the same.
     Caps are in bytes: a longer frame or message is refused.
     """
 
@@ -60,6 +61,7 @@ class Transfer:
         split: Literal["record", "text"] = "record",
         run_on: bool = False,
         answer: bytes | None = None,
+        unbidden: bool = False,
         max_frame: int = 65_536,
         max_message: int = 16 * 1024 * 1024,
     ) -> None:
@@ -68,7 +70,7 @@ class Transfer:
         self._by_record = split == "record"
         self._run_on = run_on
         self._reply_to_query = answer
-        self._inbound = Inbound(max_frame, max_message)
+        self._inbound = Inbound(max_frame, max_message, unbidden)
         self._state = _State.NEUTRAL
         self._queue: deque[_Outgoing] = deque()
         self._frames: list[bytes] = []  # of the message being sent
@@ -103,6 +105,11 @@ class Transfer:
     def idle(self) -> bool:
         """True when nothing offered still waits for its acknowledgement."""
         return not self._queue
+
+    @property
+    def at_rest(self) -> bool:
+        """True when neither side is speaking and nothing heard waits to be judged."""
+        return self._state is _State.NEUTRAL and not self._inbound.active and self._inbound.deadline is None
 
     def offer(self, message: bytes, now: float) -> Iterator[Event]:
         """Queue the text of one message (records, each ending with CR)."""

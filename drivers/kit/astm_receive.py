@@ -37,7 +37,9 @@ LINE_END = re.compile(rb"[\n\x02]")
 class Inbound:
     """What the peer sends, outside a session and in one. Events are appended to the list handed in."""
 
-    def __init__(self, max_frame: int, max_message: int) -> None:
+    def __init__(self, max_frame: int, max_message: int, unbidden: bool = False) -> None:
+        self._unbidden = unbidden  # a header's frame begins a session without ENQ
+        self._bidden = True  # this session was asked for
         self._max_frame = max_frame
         self._max_message = max_message
         self._buffer = b""
@@ -120,8 +122,13 @@ class Inbound:
     # -- outside a session
 
     def _neutral(self, data: bytes, position: int, now: float, out: list[Event]) -> int:
-        if match := BID.match(data, position):
+        if self._unbidden and (match := WHOLE.match(data, position)) and self._opens(data, match):
             self.active = True
+            self._begin()
+            self._bidden = False
+            return self._judge(data, position, match, match.end(), now, out)
+        if match := BID.match(data, position):
+            self.active = self._bidden = True
             self._begin()
             self._reply(now)
             out.append(Send(ACK, ENQ))
@@ -136,6 +143,11 @@ class Inbound:
             return position
         self._stray(data[position:end], out)
         return end
+
+    def _opens(self, data: bytes, match: re.Match[bytes]) -> bool:
+        """A whole frame that begins a message: where nobody bids, this is how a session begins."""
+        sound = int(match[4], 16) == sum8(data[match.start(1) : match.end(3)])
+        return sound and match[1] in b"01" and match[2][:1] in (b"H", b"h")
 
     def _stray(self, raw: bytes, out: list[Event]) -> None:
         what = "a frame" if STX in raw else "bytes"
@@ -267,6 +279,8 @@ class Inbound:
         if int(check, 16) != want:
             self._refuse(raw, Reason.CHECKSUM, f"want {want:02X}, got {check.decode()}", now, out)
             return stop
+        if not (self._bidden or self.open) and number < 2 and text[:1] in (b"H", b"h"):
+            self._begin()  # where nobody bids, nobody says EOT
         if self._restart and number < 2 and text[:1] in b"Hh":  # sent after an ENQ whose answer it did not await
             self._abandon(out)
             self._begin()

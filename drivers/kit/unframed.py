@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from drivers.kit.astm import Transfer
 from drivers.kit.exchange import Event, Reason, Received, Rejected, Send
 
 LAST = 1.0  # seconds the line end of an L record may be late
@@ -14,6 +15,8 @@ SHORT = 200  # bytes an L record has at most
 _BLANK = re.compile(rb"[\r\n\0\x04-\x06\x15\x1a\x1c ]+")
 _END = re.compile(rb"(?:\A|[\r\n])[\0-\x1f ]*[Ll](?:\|[^\r\n]*)?[\r\n]")  # a whole L record
 _LAST = re.compile(rb"(?:\A|[\r\n])[\0-\x1f ]*[Ll]\|[^\r\n]*\Z")  # an L record that lacks only its line end
+_PLAIN = re.compile(rb"[\r\n\0 ]*H(?:[^\0-\x20A-Za-z0-9]|\Z)")  # a header, or what may become one
+_FRAMES = re.compile(rb"[\x02\x05]")
 
 
 class Unframed:
@@ -77,3 +80,54 @@ class Unframed:
     def _take(self) -> bytes:
         held, self._buffer, self._line, self._due = bytes(self._buffer), bytearray(), 0, None
         return held
+
+
+class Either:
+    """Frames, or plain lines from a peer whose first words are a header record. An `Exchange`.
+
+    A peer that sent lines and then bids or begins a frame is taken at its word: its next bytes are frames.
+    """
+
+    def __init__(self, framed: Transfer, plain: Unframed) -> None:
+        self._framed = framed
+        self._plain = plain
+        self._lines = False
+        self._held = b""  # an H: a header's, or the first byte of something else
+        self._due: float | None = None
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` must run next."""
+        times = (self._due, self._plain.deadline if self._lines else self._framed.deadline)
+        return min((time for time in times if time is not None), default=None)
+
+    def receive(self, data: bytes, now: float) -> Iterator[Event]:
+        """Feed what arrived."""
+        data, self._held, self._due = self._held + data, b"", None
+        if not self._lines and self._framed.at_rest and (match := _PLAIN.match(data)):
+            if data.endswith(b"H") and match.end() == len(data):
+                self._held, self._due = data, now + LAST
+                return
+            self._lines = True
+        if self._lines and (match := _FRAMES.search(data)):
+            if match.start():
+                yield from self._plain.receive(data[: match.start()], now)
+            yield from self._plain.close()
+            self._lines, data = False, data[match.start() :]
+        yield from (self._plain if self._lines else self._framed).receive(data, now)
+
+    def tick(self, now: float) -> Iterator[Event]:
+        """A timer is due."""
+        if self._due is not None and now >= self._due:
+            held, self._held, self._due = self._held, b"", None
+            yield from self._framed.receive(held, now)
+        yield from (self._plain if self._lines else self._framed).tick(now)
+
+    def close(self) -> Iterator[Event]:
+        """The link is gone; who comes next may speak otherwise."""
+        if held := self._held:
+            self._held, self._due = b"", None
+            yield from self._framed.receive(held, 0.0)
+        yield from self._plain.close()
+        yield from self._framed.close()
+        self._lines = False

@@ -90,6 +90,17 @@ def test_result_status(letter: str, status: Status, quality: Quality) -> None:
         ("<0.5", "<0.5", None, Quality.GOOD),
         ("^POS", "POS", None, Quality.GOOD),
         ("0.35^NEG", "0.35", "NEG", Quality.GOOD),
+        ("NEG^0.35", "0.35", "NEG", Quality.GOOD),
+        ("Code7^0.35", "Code7^0.35", None, Quality.UNCERTAIN),
+        ("12.3^H", "12.3", None, Quality.GOOD),
+        ("12.3^^↑", "12.3", None, Quality.GOOD),
+        ("3.21^^^^", "3.21", None, Quality.GOOD),
+        ("-----", "-----", None, Quality.BAD),
+        ("***.*", "***.*", None, Quality.BAD),
+        ("+++.+", "+++.+", None, Quality.BAD),
+        ("+++++", "+++++", None, Quality.BAD),
+        ("+++", "+++", None, Quality.GOOD),  # a urine strip's call: the normaliser keeps it as text
+        ("-", "-", None, Quality.GOOD),
         ("0^0^8.8", "0^0^8.8", None, Quality.UNCERTAIN),
         ("-1^0.35", "-1^0.35", None, Quality.UNCERTAIN),
         ("1\\2", "1\\2", None, Quality.UNCERTAIN),
@@ -99,6 +110,67 @@ def test_result_status(letter: str, status: Status, quality: Quality) -> None:
 def test_values_are_never_guessed_from_components(sent: str, value: str, call: str | None, quality: Quality) -> None:
     draft = one(f"R|1|^^^CRP|{sent}")
     assert (draft.value, draft.interpretation, draft.quality) == (value, call, quality)
+
+
+@pytest.mark.parametrize("flag", ["H", "↑"])
+def test_a_flag_beside_the_value_is_a_flag(flag: str) -> None:
+    assert one(f"R|1|^^^CRP|12.3^{flag}|mg/L||A").flags == ("A", flag)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "PNG&R&20260115&R&WDF.PNG",
+        "2026_WDF.png",
+        "^Image^PNG^Base64^iVBORw0KGgo=",
+        "iVBORw0KGgoAAAANSUhEUgAA" * 20 + "==",
+    ],
+)
+def test_a_picture_is_no_result(sent: str) -> None:
+    draft = one(f"R|1|^^^SCAT|{sent}|||N||F")
+    assert (draft.kind, draft.value, draft.specimen) == (Kind.EVENT, None, "S1")
+    assert str(draft.attributes["picture"]).replace("\\", "&R&") == sent.strip("^")
+
+
+@pytest.mark.parametrize(
+    ("field", "unit"),
+    [
+        ("mg/L", "mg/L"),
+        ("^Copies/mL", "Copies/mL"),
+        ("g/dL^1^0", "g/dL"),
+        ("1", None),  # Horiba: which set of units is on
+        ("a^b", None),
+    ],
+)
+def test_the_unit(field: str, unit: str | None) -> None:
+    draft = one(f"R|1|^^^CRP|1|{field}")
+    assert draft.unit == unit
+    assert unit is not None or draft.attributes["R5"] == field
+
+
+@pytest.mark.parametrize(
+    ("field", "flags"), [("H", ("H",)), ("H\\A", ("H", "A")), ("EXP^<", ("EXP", "<")), ("^", ()), ("", ())]
+)
+def test_the_flags(field: str, flags: tuple[str, ...]) -> None:
+    assert one(f"R|1|^^^CRP|1|mg/L||{field}").flags == flags
+
+
+def test_the_operator_is_the_first_of_the_two_who_answer_for_it() -> None:
+    assert one("R|1|^^^CRP|1|mg/L||||F||op1^verifier").operator == "op1"
+
+
+@pytest.mark.parametrize(
+    ("value", "field", "call", "quality"),
+    [
+        ("0.05", "Positif", "Positif", Quality.GOOD),
+        ("Negative", "Positive", None, Quality.GOOD),  # the value is a call itself: the other is not taken
+        ("0.05", "whatever", None, Quality.UNCERTAIN),
+        ("0.05", "Final", None, Quality.GOOD),
+    ],
+)
+def test_a_word_where_a_status_letter_belongs(value: str, field: str, call: str | None, quality: Quality) -> None:
+    draft = one(f"R|1|^^^HBS|{value}|||||{field}")
+    assert (draft.status, draft.interpretation, draft.quality) == (Status.FINAL, call, quality)
 
 
 def test_a_declared_component_is_the_value_and_the_rest_is_kept() -> None:
@@ -129,6 +201,7 @@ def test_the_first_time_there_is_says_where_it_stood(fields: str, time: str, sou
         ("O|1||S2", "S2"),
         ("O|1||3^1", None),  # a rack and a position are no specimen
         ("O|1", None),
+        ("O|1|S1\\S2\\S3", "S1\\S2\\S3"),  # pooled
     ],
 )
 def test_the_specimen(order: str, specimen: str | None) -> None:
@@ -143,10 +216,20 @@ def test_the_specimen(order: str, specimen: str | None) -> None:
         ("H|\\^&", "O|1|S1|||||||||||||Control"),
         ("H|\\^&", "O|1|S1|||||||||||||CTRL^^LOW"),
         ("H|\\^&", "O|1|S1|||||||||||||||||||||||Q"),
+        ("H|\\^&||||||||||QR", "O|1|S1"),
+        ("H|\\^&", "O|1|QC-L1"),
+        ("H|\\^&", "O|1|Control 2"),
+        ("H|\\^&", "O|1|S1|3070^30098^098^^QC^SC"),
+        ("H|\\^&", "O|1||^^QC-1234^B"),
     ],
 )
 def test_control_materials_are_no_patient_results(header: str, order: str) -> None:
     assert one("R|1|^^^CRP|1", header=header, order=order).kind is Kind.QC
+
+
+@pytest.mark.parametrize("order", ["O|1|QC0815", "O|1|CONTROLLER7", "O|1|S-QC", "O|1||QCX^1"])
+def test_a_specimen_that_merely_looks_like_a_control_is_a_patients(order: str) -> None:
+    assert one("R|1|^^^CRP|1", order=order).kind is Kind.RESULT
 
 
 def test_a_control_may_be_declared() -> None:
@@ -206,6 +289,33 @@ def test_what_belongs_to_no_result_is_an_event() -> None:
         (Kind.EVENT, "maker-record", "M|1|LAMP|OLD"),
         (Kind.EVENT, "comment", "door open"),
     ]
+
+
+def test_a_pool_names_its_specimens() -> None:
+    assert one("R|1|^^^CRP|1", order="O|1|S1\\S2").attributes["pool"] == ["S1", "S2"]
+
+
+def test_an_order_that_could_not_be_done_is_a_result_without_a_value() -> None:
+    order = "O|2|S2||^^^HIV|||||||||||||||||||||X\rC|1|I|4442 : Internal control failed|I"
+    done, failed = read(f"H|\\^&||||||||||||20260115\rP|1\rO|1|S1||^^^HIV\rR|1|^^^HIV|40\rP|2\r{order}\rL|1|N\r")
+    assert (done.specimen, done.value) == ("S1", "40")
+    assert (failed.kind, failed.test, failed.specimen, failed.value) == (Kind.RESULT, "^^^HIV", "S2", None)
+    assert (failed.status, failed.quality) == (Status.CANCELLED, Quality.BAD)
+    assert failed.quality_reason == "4442 : Internal control failed"
+    (alone,) = read(f"H|\\^&\rP|1\r{order}\rL|1|N\r")
+    assert (alone.kind, alone.status) == (Kind.RESULT, Status.CANCELLED)
+
+
+def test_results_before_their_only_order_belong_to_it() -> None:
+    first, second = read("H|\\^&\rP|1\rR|1|^^^A|1\rR|2|^^^B|2\rO|1|S1\rL|1|N\r")
+    assert (first.specimen, second.specimen) == ("S1", "S1")
+    lone, own = read("H|\\^&\rP|1\rR|1|^^^A|1\rO|1|S1\rR|1|^^^B|2\rL|1|N\r")
+    assert (lone.specimen, own.specimen) == (None, "S1")  # whose the first is nobody knows
+
+
+def test_results_without_patient_or_order_are_read() -> None:
+    (draft,) = read("H|\\^&\rR|1|^^^A|1|mg/L\rL|1|N\r")
+    assert (draft.value, draft.specimen, draft.patient) == ("1", None, None)
 
 
 def test_of_a_message_broken_off_only_whole_results_are_read() -> None:
@@ -382,6 +492,76 @@ def test_lines_without_end_are_refused_in_time() -> None:
     (event,) = exchange.receive(b"x" * 1001, 0.0)
     assert isinstance(event, Rejected)
     assert event.reason is Reason.TOO_LONG
+
+
+MESSAGE = b"H|\\^&|||X\rP|1\rO|1|S1\rR|1|^^^CRP|1\rL|1|N\r"
+FRAMED = ENQ + b"".join(frame(n, part + b"\r") for n, part in enumerate(MESSAGE.split(b"\r")[:-1], 1)) + EOT
+UNBIDDEN = FRAMED[1:-1]
+
+
+def whole_messages(exchange: Any, pieces: list[bytes], now: float = 0.0) -> tuple[list[bytes], bytes, int]:
+    """The messages heard, every byte in order, and how many times something was acknowledged."""
+    heard, raws, acks, held = [], [], 0, b""
+    for piece in pieces:
+        for event in exchange.receive(piece, now):
+            raws.append(event.raw)
+            if isinstance(event, Received):
+                held += event.raw
+                acks += event.reply == ACK
+                if event.complete:
+                    heard.append(held)
+                    held = b""
+            elif isinstance(event, Send):
+                acks += event.data == ACK
+    raws += [event.raw for event in exchange.close()]
+    return heard, b"".join(raws), acks
+
+
+@pytest.mark.parametrize(
+    ("wire", "acks"), [(MESSAGE * 2, 0), (b"\r\n" + MESSAGE, 0), (FRAMED, 6), (UNBIDDEN * 2, 10), (MESSAGE + FRAMED, 6)]
+)
+@settings(deadline=None)
+@given(cuts=st.lists(st.integers(0, 400), max_size=8), each=st.booleans())
+def test_frames_and_plain_lines_are_told_apart_however_cut(wire: bytes, acks: int, cuts: list[int], each: bool) -> None:
+    edges = sorted({0, len(wire), *(range(len(wire)) if each else (cut for cut in cuts if cut < len(wire)))})
+    pieces = [wire[start:stop] for start, stop in pairwise(edges)]
+    heard, raws, acknowledged = whole_messages(ASTM.host(ASTM.options()), pieces)
+    assert raws == wire
+    assert acknowledged == acks
+    values = [draft.value for raw in heard for draft in ASTM.decode(Message(raw), ASTM.options())]
+    assert values == ["1"] * wire.count(b"R|1|")
+
+
+def test_frames_nobody_asked_to_send_are_refused_where_frames_are_declared() -> None:
+    exchange = ASTM.host(AstmOptions(framing="lis01"))
+    heard, raws, acknowledged = whole_messages(exchange, [UNBIDDEN])
+    assert (heard, acknowledged, raws) == ([], 0, UNBIDDEN)
+
+
+def test_a_damaged_frame_nobody_asked_for_is_not_heard() -> None:
+    heard, raws, _ = whole_messages(ASTM.host(ASTM.options()), [UNBIDDEN.replace(b"CRP|1", b"CRP|7")])
+    values = [draft.value for raw in heard for draft in ASTM.decode(Message(raw), ASTM.options())]
+    assert "7" not in values
+    assert raws == UNBIDDEN.replace(b"CRP|1", b"CRP|7")
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.binary(max_size=40), st.sampled_from([MESSAGE, FRAMED, UNBIDDEN, b"H", ENQ])), max_size=8))
+def test_whatever_comes_no_byte_is_lost(pieces: list[bytes]) -> None:
+    exchange = ASTM.host(ASTM.options())
+    _, raws, _ = whole_messages(exchange, pieces)
+    assert raws == b"".join(pieces)
+
+
+def test_an_h_that_begins_nothing_is_settled_by_silence() -> None:
+    exchange = ASTM.host(ASTM.options())
+    assert list(exchange.receive(b"H", 0.0)) == []
+    assert exchange.deadline is not None
+    list(exchange.tick(exchange.deadline))
+    assert exchange.deadline is not None
+    (event,) = exchange.tick(exchange.deadline)
+    assert isinstance(event, Rejected)
+    assert event.raw == b"H"
 
 
 def test_queries_are_answered_unless_told_otherwise() -> None:
