@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 SYSTEM := mosquitto victoria-metrics influxdb chromium socat
 
-.PHONY: setup demo test check bench lock clean
+.PHONY: setup demo test check bench lock schema instruments clean
 
 setup: $(VENV)/.ready
 
@@ -53,6 +53,9 @@ lock: $(VENV)/.ready
 
 schema: $(VENV)/.ready
 	$(BIN)/python -c "import json; from gateway.config import json_schema; print(json.dumps(json_schema(), indent=1, ensure_ascii=False))" > configs/assaygate.schema.json
+
+instruments: $(VENV)/.ready
+	$(BIN)/assaygate drivers --table > docs/instruments.md
 
 clean:
 	rm -rf $(VENV) demo-data build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -162,15 +162,19 @@ def doctor(config_path: Path, device: str | None, seconds: float, as_json: bool)
 @click.option(
     "--check", "checking", is_flag=True, help="Test NAME as every driver is tested; print the tier it has earned."
 )
+@click.option("--table", "as_table", is_flag=True, help="Print every supported instrument as a Markdown table.")
 @click.option("--variant", help="With --check: this variant only.")
 @click.option("--seed", type=int, default=1, show_default=True, help="With --check: of everything random.")
 @json_option
-def drivers_(name: str | None, checking: bool, variant: str | None, seed: int, as_json: bool) -> None:
+def drivers_(name: str | None, checking: bool, as_table: bool, variant: str | None, seed: int, as_json: bool) -> None:
     """List drivers, or print one driver's manual; --check tests it."""
     import drivers
     from drivers.kit import manual
-    from gateway.workbench import check, known
+    from gateway.workbench import check, known, table
 
+    if as_table:
+        click.echo(table(), nl=False)
+        return
     if checking:
         if name is None:
             raise click.UsageError("name the driver to check.")

@@ -6,12 +6,20 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import drivers
+from drivers.kit import manual, recording
 from gateway.units import is_ucum
 
 if TYPE_CHECKING:
     from drivers.kit.declare import Driver
     from simulators.conformance import Finding
 
+HEAD = """# Supported instruments
+
+Made from the drivers' declarations by `assaygate drivers --table`: {drivers} drivers, {ways} ways to use them. Evidence says
+what a claim rests on: `manual` a public document, `recording` traffic of a real instrument that was published and is
+decoded in tests, `hardware` the instrument itself. A model that is not named may well speak one of these.
+
+"""
 Echo = Callable[[str], None]
 
 
@@ -21,6 +29,13 @@ def known(name: str) -> Driver:
         return drivers.load(name)
     except KeyError:
         raise LookupError(f"no driver is called {name!r}. Known are: {', '.join(drivers.names())}.") from None
+
+
+def table() -> str:
+    """The page of supported instruments, `docs/instruments.md`."""
+    every = [(drivers.load(name), len(recording.cases(drivers.folder(name)))) for name in drivers.built_in()]
+    ways = sum(1 + len(driver.variants) for driver, _ in every)
+    return HEAD.format(drivers=len(every), ways=ways) + manual.instruments(every)
 
 
 def check(name: str, variant: str | None, seed: int, echo: Echo | None) -> tuple[dict[str, Any], bool]:

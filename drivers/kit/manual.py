@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from drivers.kit.declare import Driver, Quantity
+from drivers.kit.declare import Driver, Quantity, Variant
 
 
 def as_dict(driver: Driver) -> dict[str, Any]:
@@ -84,3 +85,27 @@ def page(driver: Driver) -> str:
     if driver.example:
         lines += ["", "Example", *(f"  {line}" for line in driver.example.strip().splitlines())]
     return "\n".join(lines)
+
+
+def instruments(drivers: Iterable[tuple[Driver, int]]) -> str:
+    """The supported instruments as a Markdown table, made of declarations; each driver comes with its count of cases."""
+    rows = ["| instrument | driver | variant | links | evidence | note |", "|---|---|---|---|---|---|"]
+    for driver, cases in drivers:
+        links = ", ".join(driver.links)
+        shown = f"{driver.maker}: {driver.summary}" if driver.maker != "any" else driver.summary
+        rows.append(_row(shown, f"`{driver.name}`", "", links, _tier(driver), f"{cases} cases"))
+        for one in driver.variants:
+            rows.append(
+                _row(", ".join(one.models) or one.name, f"`{driver.name}`", f"`{one.name}`", "", _tier(one), one.note)
+            )
+    return "\n".join(rows) + "\n"
+
+
+def _tier(one: Driver | Variant) -> str:
+    """The evidence, and what it rests on."""
+    name = one.evidence.name.lower()
+    return f"{name}: {'; '.join(one.recordings)}" if one.recordings else name
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
