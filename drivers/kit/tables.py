@@ -133,6 +133,7 @@ class Grid:
     lines: list[Line] = field(default_factory=list)
     bad: list[Bad] = field(default_factory=list)
     meta: dict[str, str] = field(default_factory=dict)  # what the preamble and the footer say: name -> text
+    open_end: bool = False  # the last line of the file, which has no line end, is the last of `lines`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,8 +171,9 @@ def grid(rows: Iterable[tuple[int, Sequence[str]]], shape: Shape, whole: bool = 
         elif ended:
             made.bad.append(Bad(line.number, line.shown(), "a row after the table's end"))
         else:
-            cut = not whole and index == len(lines) - 1
+            cut, before = not whole and index == len(lines) - 1, len(made.lines)
             _take(line, width, cut, shape, made)
+            made.open_end = cut and len(made.lines) > before
     return made
 
 

@@ -10,9 +10,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from drivers.kit.declare import Options
 from drivers.kit.observation import Kind
+from drivers.kit.payload import path
 from drivers.kit.tables import Ref
 
 META = "meta:"
+_STEPS = re.compile(r"(?:(?:\.\.|[\w:.-]+)(?:/(?:\.\.|[\w:.-]+))*)?(?:/?@[\w:.-]+)?")
 _HOLE = re.compile(r"\{([^{}]{1,100})\}")
 
 
@@ -40,6 +42,13 @@ def _compiles(pattern: str) -> str:
 
 def _several(given: Any) -> Any:
     return (given,) if isinstance(given, str | int) else given
+
+
+def _is_path(ref: Ref, form: str) -> None:
+    if form == "json" and isinstance(ref, str) and ref.startswith("$"):
+        path(ref)
+    if form == "xml" and not _STEPS.fullmatch(str(ref)):
+        raise ValueError(f'{ref!r} is not a path. Write "Order/Result", "../Sample" or "Result@value".')
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -127,7 +136,8 @@ class Result(Options):
 class TableOptions(Options):
     """How the file is built, then which column is what."""
 
-    format: Literal["csv", "xlsx", "xml", "json"] = "csv"
+    format: Literal["csv", "xlsx", "pairs", "xml", "json"] = "csv"
+    """csv: any delimited text. pairs: one record a file, every line a name and what it says."""
     encoding: Annotated[
         tuple[Annotated[str, AfterValidator(_known_encoding)], ...],
         Field(min_length=1, max_length=5),
@@ -222,6 +232,10 @@ class TableOptions(Options):
             named = [ref for ref in self.refs if isinstance(ref, str) and not ref.startswith(META)]
             if named:
                 raise ValueError(f"without a header columns go by number, and {named[0]!r} is none.")
+        if self.format in ("xml", "json"):
+            for ref in (*self.refs, *self.key):
+                _is_path(ref, self.format)
+            _is_path(self.rows, self.format)
         if self.kind and not self.samples:
             raise ValueError('samples is needed with kind: what it says of a specimen, ["UNKNOWN"].')
         return self

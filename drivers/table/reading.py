@@ -13,7 +13,7 @@ from drivers.kit.observation import Draft, Interpretation, Json, Kind, Quality
 from drivers.kit.tables import Bad, Ref
 from drivers.kit.words import interpret
 from drivers.table.options import Refs, Result, TableOptions, filled, holes_of, place
-from drivers.table.records import Record, Table, _Row, read
+from drivers.table.records import Record, Row, Table, read
 
 MOST_DRAFTS = 100_000  # of one file: what the gateway takes of one message
 MOST_ATTRIBUTES = 100
@@ -207,7 +207,7 @@ class _Reading:
 
     def _unit(self, one: Result) -> str | None:
         told = self.says(one.unit_column)
-        if not told and isinstance(self.record, _Row):
+        if not told and isinstance(self.record, Row):
             told = next((unit for ref in one.value if (unit := self.record.unit(ref))), "")
         return told or one.unit or None
 
@@ -230,6 +230,8 @@ class _Reading:
         return Kind.QC, f"not known whether {word!r} is a specimen or a control"
 
     def _doubts(self) -> Iterator[str]:
+        if isinstance(self.record, Row) and self.record.cut(self.used):
+            yield "the file's last line is not ended: its last cell may be cut"
         for check in self.options.checks:
             if _has(self.record, check.column) and check.otherwise == "uncertain":
                 cell = self.says(check.column)

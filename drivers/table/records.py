@@ -55,7 +55,7 @@ class Table:
 
 def read(data: bytes, options: TableOptions) -> Table:
     """The file's rows. Errors: DecodeError where it is not of the declared form."""
-    reader = {"csv": _grid, "xlsx": _grid, "xml": _xml, "json": _json}[options.format]
+    reader = {"csv": _grid, "xlsx": _grid, "pairs": _pairs, "xml": _xml, "json": _json}[options.format]
     table = reader(data, options)
     if len(table.records) > MOST_ROWS:
         raise DecodeError(f"more than {MOST_ROWS} rows")
@@ -66,12 +66,13 @@ def read(data: bytes, options: TableOptions) -> Table:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
     line: Line
     columns: Columns
     meta: Mapping[str, str]
     above: Mapping[int, str]  # cells of columns written only where they change
     units: Mapping[int, str]
+    unended: bool = False  # the file ends with it, and it has no line end
 
     @property
     def number(self) -> int:
@@ -103,6 +104,12 @@ class _Row:
     def shown(self) -> str:
         return self.line.shown()[:SHOWN]
 
+    def cut(self, used: frozenset[Ref]) -> bool:
+        """Whether the file may end within a cell that counts."""
+        last = max((index for index, cell in enumerate(self.line.cells) if cell), default=-1)
+        ends = last == len(self.line.cells) - 1 or last == len(self.columns.names) - 1
+        return self.unended and ends and last in {self.columns.index(ref) for ref in used}
+
 
 def _grid(data: bytes, options: TableOptions) -> Table:
     whole = True
@@ -125,28 +132,52 @@ def _grid(data: bytes, options: TableOptions) -> Table:
     for line in lines:
         if filled:
             above = {**above, **{index: line.cells[index] for index in filled if line.cells[index]}}
-        records.append(_Row(line, found.columns, found.meta, above, units))
+        unended = found.open_end and line is lines[-1]
+        records.append(Row(line, found.columns, found.meta, above, units, unended))
     return Table(records, found.bad, found.meta)
 
 
+def _pairs(data: bytes, options: TableOptions) -> Table:
+    """One record a file: every line a name and what it says."""
+    text = tables.text_of(data, options.encoding)
+    names, cells, bad = list[str](), list[str](), list[Bad]()
+    for number, row in tables.cells_of(text, options.separator, options.quote):
+        if len(row) < 2 or not row[0] or not row[1]:
+            continue  # a title, a blank line, a name that says nothing
+        if any(row[2:]):
+            bad.append(Bad(number, Line(number, tuple(row)).shown(options.separator), "more than a name and a text"))
+            continue
+        names.append(row[0])
+        cells.append(row[1])
+    columns = Columns(names)
+    missing = [one for one in _required(options) if all(columns.index(ref) is None for ref in one)]
+    if missing:
+        raise DecodeError("no line " + ", ".join(" or ".join(map(repr, one)) for one in missing)[:300])
+    row_ = Row(Line(1, tuple(cells)), columns, {}, {}, {}, not text.endswith(("\n", "\r")))
+    return Table([row_], bad)
+
+
 def _shape(options: TableOptions) -> tables.Shape:
-    if isinstance(options.header, tuple):
-        required = options.header
-    else:
-        columns = [refs for one in options.results for refs in (one.value, one.call, one.unit_column)]
-        given = (*columns, options.specimen, options.time, options.test)
-        required = tuple(
-            refs for refs in given if refs and not any(isinstance(ref, str) and ref.startswith(META) for ref in refs)
-        )
     return tables.Shape(
         section=options.section,
         skip=options.skip,
         named=options.header is not False,
-        required=required,
+        required=_required(options),
         width=options.width,
         meta=options.preamble,
         ends_blank=options.ends_blank,
         short_rows=options.short_rows or options.format == "xlsx",  # workbooks leave out what is empty
+    )
+
+
+def _required(options: TableOptions) -> tuple[tuple[Ref, ...], ...]:
+    """What a header must name: of each one."""
+    if isinstance(options.header, tuple):
+        return options.header
+    columns = [refs for one in options.results for refs in (one.value, one.call, one.unit_column)]
+    given = (*columns, options.specimen, options.time, options.test)
+    return tuple(
+        refs for refs in given if refs and not any(isinstance(ref, str) and ref.startswith(META) for ref in refs)
     )
 
 

@@ -61,7 +61,9 @@ def encode(drawn: Mapping[str, Any], options: TableOptions) -> bytes:
             return _json(rows, options)
         case "xml":
             return _xml(rows, options)
-    lines = _lines(rows, drawn, options)
+    lines = _lines(rows, options)
+    if options.format == "pairs":
+        lines = [[name, cell] for row in rows for name, cell in ((str(ref), cell) for ref, cell in row.items()) if cell]
     if options.format == "xlsx":
         return spreadsheets.write({options.sheet or "Results": [list(line) for line in lines]})
     written = io.StringIO()
@@ -172,7 +174,7 @@ def _not(row: dict[Ref, str], rule: Rule) -> None:
         row[rule.column[0]] = "x" if not rule.fits("x") else ""
 
 
-def _lines(rows: list[dict[Ref, str]], drawn: Mapping[str, Any], options: TableOptions) -> list[list[str]]:
+def _lines(rows: list[dict[Ref, str]], options: TableOptions) -> list[list[str]]:
     """Rows of cells, what the preamble says before them."""
     meta = {str(ref)[len(META) :]: cell for row in rows for ref, cell in row.items() if str(ref).startswith(META)}
     lines: list[list[str]] = [[] for _ in range(options.skip)]
