@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fnmatch
 import hashlib
 import os
@@ -18,19 +19,25 @@ from gateway.links.options import FileOptions
 
 log = structlog.get_logger()
 
-UNFINISHED = (".tmp", ".part", ".partial", ".crdownload", ".swp", "~")
-MOST_LISTED = 10_000  # files looked at in one round, oldest first
+UNFINISHED = (".tmp", ".part", ".partial", ".filepart", ".crdownload", ".swp", ".lock", ".lck", "~")
+MOST_LISTED = 10_000  # files not read yet that are looked at in one round, oldest first
+RESTLESS = 600.0  # seconds a file may keep changing before that is said
 Seen = Callable[[str], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """A file as it looks now."""
+    """A file as it looks now. Some network shares give no time of the last write and another inode at every look: the
+    time of the last change of any kind tells two versions apart as well."""
 
     name: str
     size: int
-    mtime: int  # nanoseconds
-    inode: int
+    mtime: int  # nanoseconds, as is the next
+    ctime: int
+
+    @staticmethod
+    def of(name: str, status: os.stat_result) -> _Look:
+        return _Look(name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 class FolderPort:
@@ -61,6 +68,7 @@ class FileLink:
         self._options, self._seen = options, seen
         self._before: dict[str, _Look] = {}  # as of the last round
         self._taken: set[_Look] = set()  # read, refused or known: not to be opened again
+        self._restless: dict[str, float] = {}  # seconds each file has been seen changing
 
     async def run(self, ear: Ear) -> None:
         options = self._options
@@ -76,28 +84,49 @@ class FileLink:
                 else:
                     ear.state(LinkState.CONNECTED, options.address)
                     for look in looks:
-                        if self._before.get(look.name) == look and look not in self._taken:
+                        if self._before.get(look.name) == look:
                             await port.flowing.wait()
                             await self._take(look, ear, port)
+                    self._note_restless(looks)
                     self._before = {look.name: look for look in looks}
-                    self._taken &= set(looks)
                 await asyncio.sleep(options.settle)
         finally:
             ear.closed(port, "stopped")
             ear.state(LinkState.STOPPED, "")
 
     def _list(self) -> list[_Look]:
-        looks = []
+        """The files that have not been read as they are, the oldest first."""
+        pattern, looks = self._options.pattern.lower(), list[_Look]()
         with os.scandir(self._options.path) as entries:
             for entry in entries:
                 name = entry.name
                 if name.startswith((".", "~")) or name.lower().endswith(UNFINISHED):
                     continue
-                if fnmatch.fnmatch(name, self._options.pattern) and entry.is_file(follow_symlinks=False):
-                    status = entry.stat(follow_symlinks=False)
-                    looks.append(_Look(name, status.st_size, status.st_mtime_ns, status.st_ino))
+                if not fnmatch.fnmatchcase(name.lower(), pattern):  # RESULTS.CSV is a *.csv
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # taken away since the folder was listed
+                    if entry.is_file(follow_symlinks=False):
+                        looks.append(_Look.of(name, entry.stat(follow_symlinks=False)))
+        self._taken &= set(looks)
+        looks = [look for look in looks if look not in self._taken]
         looks.sort(key=lambda look: (look.mtime, look.name))
         return looks[:MOST_LISTED]
+
+    def _note_restless(self, looks: list[_Look]) -> None:
+        """Say once that a file never rests: nobody would know why it is not read."""
+        changing = [look.name for look in looks if self._before.get(look.name) != look and look.name in self._before]
+        for name in changing:
+            before = self._restless.get(name, 0.0)
+            if before < RESTLESS <= before + self._options.settle:
+                log.warning("file keeps changing, not read before it rests", folder=str(self._options.path), file=name)
+        self._restless = {name: self._restless.get(name, 0.0) + self._options.settle for name in changing}
+
+    def _unchanged(self, look: _Look) -> bool:
+        """Whether the file still looks so."""
+        try:
+            return _Look.of(look.name, (self._options.path / look.name).lstat()) == look
+        except OSError:
+            return False
 
     async def _take(self, look: _Look, ear: Ear, port: FolderPort) -> None:
         self._taken.add(look)
@@ -111,14 +140,19 @@ class FileLink:
             self._taken.discard(look)
             log.warning("file cannot be read", folder=port.peer, file=look.name, why=error.strerror)
             return
+        if len(data) != look.size or not await asyncio.to_thread(self._unchanged, look):
+            self._taken.discard(look)  # it was written to while it was read
+            return
         key = f"{look.name}|{look.size}|{look.mtime}|{hashlib.sha256(data).hexdigest()}"
         if not await self._seen(key):
             durable = asyncio.Event()
             ear.received(port, Chunk(data, look.name, whole=True, key=key), durable.set)
             await durable.wait()
-        await asyncio.to_thread(self._dispose, path)
+        await asyncio.to_thread(self._dispose, look, path)
 
-    def _dispose(self, path: Path) -> None:
+    def _dispose(self, look: _Look, path: Path) -> None:
+        if not self._unchanged(look):
+            return  # written anew since it was read: it is read again, then disposed of
         try:
             if self._options.after == "delete":
                 path.unlink(missing_ok=True)
