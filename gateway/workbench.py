@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 HEAD = """# Supported instruments
 
-Made from the drivers' declarations by `assaygate drivers --table`: {drivers} drivers, {ways} ways to use them. Evidence says
-what a claim rests on: `manual` a public document, `recording` traffic of a real instrument that was published and is
-decoded in tests, `hardware` the instrument itself. A model that is not named may well speak one of these.
+Made from the drivers' declarations by `assaygate drivers --table`: {drivers} drivers, {ways} ways to use them. Evidence
+says what a claim rests on: `manual` a public document; `recording` published traffic of a real instrument, which it
+decodes; `hardware` the instrument itself. A model that is not named may well speak one of these.
 
 """
 Echo = Callable[[str], None]

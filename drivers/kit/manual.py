@@ -88,16 +88,16 @@ def page(driver: Driver) -> str:
 
 
 def instruments(drivers: Iterable[tuple[Driver, int]]) -> str:
-    """The supported instruments as a Markdown table, made of declarations; each driver comes with its count of cases."""
+    """The supported instruments as a Markdown table; each driver comes with how many cases it has."""
     rows = ["| instrument | driver | variant | links | evidence | note |", "|---|---|---|---|---|---|"]
     for driver, cases in drivers:
         links = ", ".join(driver.links)
         shown = f"{driver.maker}: {driver.summary}" if driver.maker != "any" else driver.summary
         rows.append(_row(shown, f"`{driver.name}`", "", links, _tier(driver), f"{cases} cases"))
-        for one in driver.variants:
-            rows.append(
-                _row(", ".join(one.models) or one.name, f"`{driver.name}`", f"`{one.name}`", "", _tier(one), one.note)
-            )
+        rows += [
+            _row(", ".join(one.models) or one.name, f"`{driver.name}`", f"`{one.name}`", "", _tier(one), one.note)
+            for one in driver.variants
+        ]
     return "\n".join(rows) + "\n"
 
 
