@@ -67,7 +67,7 @@ def test_a_makers_messages_are_read_as_they_were_meant(name: str, case: recordin
     assert [draft.test for draft in drafts] == [row["test"] for row in wanted]
     for draft, row in zip(drafts, wanted, strict=True):
         said = {field: getattr(draft, field) for field in FIELDS} | {"flags": list(draft.flags)}
-        missing = {"unit": None, "interpretation": None, "flags": []}
+        missing: dict[str, Any] = {"unit": None, "interpretation": None, "flags": []}
         expected = {field: row.get(field, missing.get(field)) for field in FIELDS if field in row or field in ALWAYS}
         assert {field: said[field] for field in expected} == expected
         assert plain(draft.value) == plain(row["value"])

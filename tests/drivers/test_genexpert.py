@@ -10,9 +10,11 @@ import pytest
 from drivers import load
 from drivers.genexpert.options import GeneXpertOptions
 from drivers.kit.declare import Message
-from drivers.kit.exchange import Received, Rejected
+from drivers.kit.exchange import Received, Rejected, Send
+from drivers.kit.frames import ACK, ENQ, EOT, frame
 from drivers.kit.observation import Draft, Kind, Quality
 from drivers.kit.records import parse
+from drivers.kit.words import interpret
 
 SAMPLES = Path(__file__).parents[2] / "../shared/samples/deforay+intelis-interfacing/reconstructed"
 GENEXPERT = load("genexpert")
@@ -68,7 +70,20 @@ def test_an_error_is_no_result_and_keeps_its_code() -> None:
     )
 
 
-@pytest.mark.parametrize("word", ["INVALID", "INVALIDE"])
+@pytest.mark.parametrize(
+    "word", ["NO RESULT", "NO RESULT - REPEAT TEST", "PAS DE RÉSULTAT", "KEIN ERGEBNIS", "SIN RESULTADO", "Erreur"]
+)
+def test_no_result_is_said_in_many_languages(word: str) -> None:
+    (draft,) = read(main(f"{word}^"))
+    assert (draft.value, draft.interpretation, draft.quality) == (word, "invalid", Quality.BAD)
+
+
+def test_a_word_that_only_begins_like_an_error_is_kept_as_it_is() -> None:
+    (draft,) = read(main("ERRORLESS^"))
+    assert (draft.value, draft.interpretation, draft.quality) == ("ERRORLESS", None, Quality.GOOD)
+
+
+@pytest.mark.parametrize("word", ["INVALID", "INVALIDE", "UNGÜLTIG"])
 def test_an_invalid_result_is_a_result(word: str) -> None:
     (draft,) = read(main(f"{word}^"))
     assert (draft.value, draft.interpretation, draft.quality) == (word, "invalid", Quality.GOOD)
@@ -81,6 +96,58 @@ def test_complementary_rows_have_the_time_and_cartridge_of_their_result() -> Non
     assert cycle.attributes["result"] == VIRAL_LOAD
     assert cycle.identity is not None
     assert cycle.identity != result.identity
+
+
+def test_a_row_with_a_cartridge_of_its_own_keeps_it() -> None:
+    own = main("^3.09").replace(VIRAL_LOAD, VIRAL_LOAD + "LOG").replace("72203", "72204")
+    result, logarithm = read(main("^1234.56"), own)
+    assert (result.lot, logarithm.lot) == ("72203", "72204")
+    assert (logarithm.unit, logarithm.quantity) == ("{Log_copies}/mL", "hiv-1-vl-2-2-log")
+    assert result.unit == "copies/mL"
+
+
+@pytest.mark.parametrize("call", ["PASS", "FAIL", "NA", "RÉUSSITE", "INVALID", "NO RESULT"])
+def test_how_a_control_or_probe_fared_is_no_result(call: str) -> None:
+    result, control, cycle = read(
+        main("NEGATIVE^"), f"R|2|^^^HIV-1_VL 2^^^IQS-H^|{call}^|||", "R|3|^^^HIV-1_VL 2^^^IQS-H^Ct|^24.7|||"
+    )
+    assert (result.kind, control.kind, cycle.kind) == (Kind.RESULT, Kind.STATUS, Kind.RESULT)
+    assert (control.value, control.device_time, cycle.value) == (call, result.device_time, "24.7")
+
+
+def test_nobody_is_no_operator() -> None:
+    (draft,) = read(main("^1").replace("OP1", "<None>"))
+    assert draft.operator is None
+
+
+def test_two_calls_in_one_text_are_not_one_of_them() -> None:
+    (draft,) = read(main("MTB DETECTED LOW;RIF Resistance NOT DETECTED^"))
+    assert (draft.value, draft.interpretation) == ("MTB DETECTED LOW;RIF Resistance NOT DETECTED", None)
+    assert interpret(str(draft.value)) is None
+
+
+def test_a_pooled_specimen_is_all_of_them() -> None:
+    text = f"H|@^\\|M1||L^GeneXpert^6.3\rP|1\rO|1|S1@S2||^^^COV\r{main('NEGATIVE^')}\rL|1|N\r"
+    (draft,) = GENEXPERT.decode(Message(text.encode()), GENEXPERT.options())
+    assert (draft.specimen, draft.attributes["pool"]) == ("S1@S2", ["S1", "S2"])
+
+
+def test_orders_of_one_message_keep_their_results() -> None:
+    first, second = (f"O|{n}|S{n}||^^^COV\r{main('NEGATIVE^')}\rR|2|^^^COV^^^SPC^|PASS^|||\r" for n in (1, 2))
+    drafts = list(GENEXPERT.decode(Message(f"H|@^\\|M1||L\rP|1\r{first}{second}L|1|N\r".encode()), GENEXPERT.options()))
+    assert [draft.specimen for draft in drafts] == ["S1", "S1", "S2", "S2"]
+
+
+def test_a_query_is_answered_with_nothing_known() -> None:
+    exchange = GENEXPERT.host(GENEXPERT.options())
+    query = b"H|@^\\|M1||L\rQ|1|@S1||ALL||||||||O\rL|1|N\r"
+    events = list(exchange.receive(ENQ + frame(1, query) + EOT, 0.0))
+    messages = [event.raw for event in events if isinstance(event, Received)]
+    assert events[-1] == Send(ENQ)
+    (answer,) = exchange.receive(ACK, 1.0)
+    assert isinstance(answer, Send)
+    assert b"H|@^\\" in answer.data
+    assert list(GENEXPERT.decode(Message(messages[0]), GENEXPERT.options())) == []
 
 
 @recorded

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from drivers.kit.frames import frame
 from gateway.sinks.lines import CALLS, OTHER
 from tests.system.daemon import Daemon, eventually, free_port
 from tests.system.stores import Victoria, victoria
@@ -22,6 +23,7 @@ __all__ = ["victoria"]
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples"
 EXPERT = SAMPLES / "deforay+intelis-interfacing" / "reconstructed"
 UNFRAMED = SAMPLES / "blutspende+go-astm"
+HOST = SAMPLES / "harunergul+astm-for-pms" / "ASTM_PMS" / "samples.txt"
 PIECE = re.compile(rb"\x05|\x04|\x02[^\x03\x17]*[\x03\x17][0-9A-Fa-f]{2}\r\n")
 
 pytestmark = pytest.mark.skipif(not SAMPLES.is_dir(), reason="the recordings are not here")
@@ -44,7 +46,7 @@ FRAMED = [
 @pytest.fixture(scope="module")
 def wires(tmp_path_factory: pytest.TempPathFactory, victoria: Victoria) -> Iterator[tuple[Daemon, dict[str, Any]]]:
     folder = tmp_path_factory.mktemp("samples")
-    ports = {name: free_port() for name in ("xpert", "xpert-fr", "euroimmun", "bio-rad", "yumizen", "rvt")}
+    ports = {name: free_port() for name in ("xpert", "xpert-fr", "euroimmun", "bio-rad", "yumizen", "rvt", "host")}
     master, slave = pty.openpty()
     tty.setraw(slave)
     text = '[[devices]]\nid = "taqman"\ndriver = "astm"\nvariant = "amplilink"\n'
@@ -53,9 +55,10 @@ def wires(tmp_path_factory: pytest.TempPathFactory, victoria: Victoria) -> Itera
         "xpert": 'driver = "genexpert"',
         "xpert-fr": 'driver = "genexpert"\nvariant = "fr"\ndecimal = ","',
         "euroimmun": 'driver = "astm"\nvariant = "euroimmun"\nframing = "none"\ndecimal = ","',
-        "bio-rad": 'driver = "astm"\nvariant = "bio-rad-ih"\nframing = "none"',
-        "yumizen": 'driver = "astm"\nvariant = "yumizen"\nframing = "none"',
+        "bio-rad": 'driver = "astm"',  # which maker it is, and that it sends plain lines, its own words say
+        "yumizen": 'driver = "astm"',
         "rvt": 'driver = "astm"\nframing = "none"',
+        "host": 'driver = "astm"',
     }
     for name, keys in plans.items():
         text += f'[[devices]]\nid = "{name}"\n{keys}\nlink = {{ type = "tcp-listen", port = {ports[name]} }}\n'
@@ -133,6 +136,25 @@ def test_a_recorded_query_is_kept_and_is_no_result(wires: tuple[Daemon, dict[str
     assert eventually(lambda: daemon.verify()["messages"] > before["messages"])
     after = daemon.verify()
     assert after["observations"] == before["observations"]
+
+
+def test_what_an_instrument_calls_itself_decides_how_it_is_read(wires: tuple[Daemon, dict[str, Any]]) -> None:
+    daemon, _ = wires
+    assert {row["attributes"]["dialect"] for row in daemon.export("--device", "bio-rad")} == {"bio-rad-ih"}
+    yumizen = daemon.export("--device", "yumizen")
+    assert {row["kind"] for row in yumizen if row["quantity"] == "mcv"} == {"qc"}
+    assert {row["code"] for row in yumizen if row["quantity"] == "mcv"} == {"loinc:787-2"}
+
+
+def test_a_hosts_recorded_orders_are_no_results(wires: tuple[Daemon, dict[str, Any]]) -> None:
+    """The trace of a middleware, its control bytes spelled out; names in it were replaced, checksums were not."""
+    daemon, ends = wires
+    texts = re.findall(r"\[STX\]\d(.*?)\[CR\]\[ETX\]", HOST.read_text())
+    frames = b"".join(frame(number, text.encode() + b"\r") for number, text in enumerate(texts, 1))
+    with socket.create_connection(("127.0.0.1", ends["host"]), timeout=5) as sock:
+        deliver(b"\x05" + frames + b"\x04", sock.sendall, lambda: sock.recv(1))
+    rows = daemon.until(1, "--device", "host")
+    assert {row["kind"] for row in rows} == {"event"}
 
 
 def test_what_the_recordings_said_is_in_the_store(wires: tuple[Daemon, dict[str, Any]], victoria: Victoria) -> None:
