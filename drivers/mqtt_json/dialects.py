@@ -19,9 +19,9 @@ from drivers.mqtt_json.readings import (
     discovered,
     faulty,
     moment,
-    named,
     never_set,
     observe,
+    sensed,
     text,
 )
 
@@ -215,7 +215,7 @@ def _lora_found(decoded: Json, raw: Json, port: Json, options: MqttJsonOptions) 
     for place, value in leaves(decoded):
         if place and place.rpartition(".")[2].casefold() not in TIMES:
             any_ = True
-            yield named(place, value, options)
+            yield sensed(place, value, options)
     if not any_ and isinstance(raw, str):
         yield Draft(
             kind=Kind.EVENT,

@@ -15,6 +15,7 @@ from drivers.kit.whole import Whole
 from drivers.mqtt_json.dialects import DIALECTS, HOME_MADE, stamped
 from drivers.mqtt_json.options import MqttJsonOptions
 from drivers.mqtt_json.readings import Stamp, declared, matches, moment, text
+from drivers.mqtt_json.sensors import SENSORS
 
 
 def host(options: MqttJsonOptions) -> Exchange:
@@ -80,12 +81,12 @@ def encode(drawn: Mapping[str, Any], options: MqttJsonOptions) -> bytes:
         }
     elif options.dialect == "chirpstack":
         payload = {"deduplicationId": f"{time.timestamp():.6f}", "time": time.isoformat(), "fPort": 1,
-                   "fCnt": int(time.timestamp()), "object": dict(readings)}  # fmt: skip
+                   "fCnt": int(time.timestamp()), "object": _fields(readings, options)}  # fmt: skip
     elif options.dialect == "ttn":
         uplink: Json = {
             "f_cnt": int(time.timestamp()),
             "received_at": time.isoformat(),
-            "decoded_payload": dict(readings),
+            "decoded_payload": _fields(readings, options),
         }
         payload = {"end_device_ids": {"device_id": "sim-1"}, "received_at": time.isoformat(), "uplink_message": uplink}
     else:
@@ -104,6 +105,12 @@ def encode(drawn: Mapping[str, Any], options: MqttJsonOptions) -> bytes:
         if drawn.get(name) is not None:
             payload = _put(payload, at, drawn[name])
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _fields(readings: Mapping[str, Any], options: MqttJsonOptions) -> dict[str, Json]:
+    """What the sensor's decoder would make of these readings."""
+    sensor = SENSORS[options.sensor] if options.sensor else None
+    return {(sensor.name(quantity) if sensor else None) or quantity: value for quantity, value in readings.items()}
 
 
 def _camel(name: str) -> str:
@@ -125,6 +132,29 @@ def _put(payload: Any, at: Path, value: Any) -> Any:
     return held
 
 
+_ZIGBEE = (
+    "SONOFF SNZB-02", "SONOFF SNZB-02D", "SONOFF SNZB-02P", "Aqara WSDCGQ11LM", "Xiaomi WSDCGQ01LM",
+    "Aqara MCCGQ11LM", "Aqara SJCGQ11LM",
+)  # fmt: skip
+_DIALECTS = (
+    ("zigbee2mqtt", _ZIGBEE, 'topic "zigbee2mqtt/NAME/#": readings and availability; units as its device pages say'),
+    ("tasmota", ("Tasmota with DS18B20",), 'topic "tele/NAME/#": SENSOR, STATE and LWT; probes told apart by their Id'),
+    ("chirpstack", ("ChirpStack v4",), 'topic "application/ID/device/EUI/event/+"; `sensor` says whose decoder it is'),
+    ("ttn", ("The Things Stack v3",), 'topic "v3/APP@TENANT/devices/NAME/#"; `sensor` says whose decoder it is'),
+)
+VARIANTS = (
+    *(Variant(name=name, models=models, options={"dialect": name}, note=note) for name, models, note in _DIALECTS),
+    *(
+        Variant(
+            name=name,
+            models=sensor.models,
+            options={"dialect": "ttn", "sensor": name, "readings": ()},
+            note=f'by the decoder {sensor.source}; with dialect = "chirpstack" behind ChirpStack',
+        )
+        for name, sensor in SENSORS.items()
+    ),
+)
+
 DRIVER = Driver(
     name="mqtt-json",
     maker="any",
@@ -137,15 +167,7 @@ DRIVER = Driver(
     instrument=instrument,
     encode=encode,
     model="freezer",
-    variants=tuple(
-        Variant(name=name, options={"dialect": name}, note=note)
-        for name, note in (
-            ("zigbee2mqtt", 'topic "zigbee2mqtt/NAME/#": readings and availability'),
-            ("tasmota", 'topic "tele/NAME/#": SENSOR, STATE and LWT; several probes told apart by their Id'),
-            ("chirpstack", 'topic "application/ID/device/EUI/event/+"'),
-            ("ttn", 'topic "v3/APP@TENANT/devices/NAME/#"'),
-        )
-    ),
+    variants=VARIANTS,
     identity=_identity,
     evidence=Evidence.MANUAL,
     sources=(
@@ -153,6 +175,8 @@ DRIVER = Driver(
         "tasmota.github.io/docs, MQTT and DS18x20",
         "chirpstack.io/docs, Event types",
         "thethingsindustries.com/docs, Data Formats",
+        "TheThingsNetwork/lorawan-devices, vendor/dragino, vendor/milesight-iot, vendor/elsys: payload decoders",
+        "zigbee2mqtt.io, device pages SNZB-02, SNZB-02D, SNZB-02P, WSDCGQ11LM, MCCGQ11LM, SJCGQ11LM",
     ),
     example="""\
 [[devices]]

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field
 from drivers.kit.declare import Options
 from drivers.kit.observation import Kind
 from drivers.kit.payload import PathOption, path
+from drivers.mqtt_json.sensors import SENSORS
 
 SpecimenField = Literal["specimen", "patient", "operator", "lot", "lot_expiry", "run"]
 
@@ -32,6 +33,12 @@ def _topic(pattern: str) -> str:
     if any(level not in ("+", "#") and ("+" in level or "#" in level) for level in levels) or "#" in levels[:-1]:
         raise ValueError(f'{pattern!r} is not an MQTT filter. "+" and "#" stand for whole levels, "#" only at the end.')
     return pattern
+
+
+def _sensor(name: str) -> str:
+    if name not in SENSORS:
+        raise ValueError(f"{name!r} is not a sensor whose decoder we know. Known are: {', '.join(SENSORS)}.")
+    return name
 
 
 class ReadingOption(Options):
@@ -60,6 +67,8 @@ class MqttJsonOptions(Options):
     """Without `readings` every number, text and truth value of a payload becomes a reading named after its key."""
 
     dialect: Literal["zigbee2mqtt", "tasmota", "chirpstack", "ttn"] | None = None
+    sensor: Annotated[str, AfterValidator(_sensor)] | None = None
+    """With chirpstack or ttn: whose decoder's field names the payload has. Without it units are assumed from names."""
     readings: Annotated[tuple[ReadingOption, ...], Field(max_length=500)] = ()
     time: PathOption | None = None
     """Where the payload says when it was measured."""

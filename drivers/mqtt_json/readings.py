@@ -11,6 +11,7 @@ from typing import Any
 from drivers.kit.observation import NOTHING, Draft, Json, Kind, Quality, Value
 from drivers.kit.payload import MISSING, finite, leaves, slug, tidy
 from drivers.mqtt_json.options import MqttJsonOptions, ReadingOption
+from drivers.mqtt_json.sensors import SENSORS
 
 MOST_ATTRIBUTES = 32
 PROBE = "ds18"  # a name that says DS18B20 or its like
@@ -248,6 +249,17 @@ def named(test: str, value: Json, options: MqttJsonOptions) -> Draft:
     if unit is None and (assumed := UNITS.get(slug(key))):
         return _assumed(draft, assumed)
     return draft
+
+
+def sensed(place: str, value: Json, options: MqttJsonOptions) -> Draft:
+    """A field of the configured sensor's decoder; one it does not list is known by its name alone."""
+    field_ = SENSORS[options.sensor].field(place) if options.sensor else None
+    if field_ is None:
+        return named(place, value, options)
+    unit = field_.unit if value is None or as_number(value) is not None else None
+    draft = observe(place, field_.quantity, value, unit, kind=field_.kind)
+    why = faulty(value, field_.faults)
+    return bad(draft, why) if why else draft
 
 
 def _assumed(draft: Draft, unit: str) -> Draft:

@@ -370,3 +370,87 @@ def test_what_a_simulated_sensor_publishes_is_what_is_read(options: dict[str, An
         found = {draft.quantity: draft.value for draft in DRIVER.decode(Message(payload, "a/1/d/2/event/up"), known)}
     assert found["temperature"] == temperature
     assert found.get("humidity", 41.5) == pytest.approx(41.5)
+
+
+# -- sensors behind a network server: the outputs printed beside their decoders
+
+
+def uplink(dialect: str, fields: dict[str, Any]) -> dict[str, Any]:
+    time = "2026-01-15T09:30:00Z"
+    if dialect == "chirpstack":
+        return {"deduplicationId": "d-1", "time": time, "fPort": 2, "fCnt": 7, "object": fields}
+    return {"received_at": time, "uplink_message": {"f_port": 2, "received_at": time, "decoded_payload": fields}}
+
+
+@pytest.mark.parametrize("dialect", ["ttn", "chirpstack"])
+@pytest.mark.parametrize(
+    ("sensor", "fields", "meant"),
+    [
+        (
+            "dragino-lht65",
+            {"BatV": 3.062, "Bat_status": 3, "Ext_sensor": "Temperature Sensor", "Hum_SHT": 88.6, "TempC_DS": 27.81,
+             "TempC_SHT": 28.29},
+            {"battery-voltage": (3.062, "V"), "humidity": (88.6, "%"), "probe-temperature": (27.81, "Cel"),
+             "temperature": (28.29, "Cel")},
+        ),
+        (
+            "milesight-em300",
+            {"battery": 50, "temperature": 20.0, "humidity": 30.0},
+            {"battery": (50, "%"), "temperature": (20.0, "Cel"), "humidity": (30.0, "%")},
+        ),
+        (
+            "milesight-am300",
+            {"battery": 92, "temperature": 30.8, "humidity": 50.5, "activity": "trigger", "light_level": 2, "co2": 936,
+             "tvoc": 37, "pressure": 1008.6, "hcho": 0.04, "pm2.5": 32, "pm10": 48},
+            {"battery": (92, "%"), "temperature": (30.8, "Cel"), "humidity": (50.5, "%"), "light-level": (2, None),
+             "co2": (936, "[ppm]"), "tvoc": (37, None), "pressure": (1008.6, "hPa"), "hcho": (0.04, None),
+             "pm25": (32, "ug/m3"), "pm10": (48, "ug/m3")},
+        ),
+        (
+            "elsys",
+            {"temperature": 22.6, "humidity": 41, "light": 39, "co2": 776, "externalTemperature2": [-79.5, 4.1]},
+            {"temperature": (22.6, "Cel"), "humidity": (41, "%"), "illuminance": (39, "lx"), "co2": (776, "[ppm]"),
+             "external-temperature-2-1": (-79.5, "Cel"), "external-temperature-2-2": (4.1, "Cel")},
+        ),
+        (
+            "dragino-sn50v3",
+            {"battery": 3.3, "temperature": 4.1},
+            {"battery-voltage": (3.3, "V"), "temperature": (4.1, "Cel")},
+        ),
+    ],
+)  # fmt: skip
+def test_a_sensors_decoder_says_what_and_in_which_unit(
+    dialect: str, sensor: str, fields: dict[str, Any], meant: dict[str, Any]
+) -> None:
+    drafts = decoded(uplink(dialect, fields), dialect=dialect, sensor=sensor)
+    assert all(draft.quality is Quality.GOOD for draft in drafts)
+    readings = {draft.quantity: (draft.value, draft.unit) for draft in drafts if draft.kind is Kind.READING}
+    assert readings == meant
+
+
+@pytest.mark.parametrize(
+    ("sensor", "fields"),
+    [("dragino-lht65", {"TempC_DS": 327.67}), ("dragino-lsn50", {"TempC1": "NULL"}), ("elsys", {"temperature": None})],
+)
+def test_a_probe_that_is_not_there_has_measured_nothing(sensor: str, fields: dict[str, Any]) -> None:
+    (draft,) = decoded(uplink("ttn", fields), dialect="ttn", sensor=sensor)
+    assert draft.quality is Quality.BAD
+
+
+def test_a_field_the_table_does_not_know_is_taken_by_its_name() -> None:
+    (draft,) = decoded(uplink("ttn", {"soil_temperature": 4.0}), dialect="ttn", sensor="elsys")
+    assert (draft.quantity, draft.unit, draft.quality) == ("soil-temperature", "Cel", Quality.UNCERTAIN)
+
+
+def test_an_unknown_sensor_is_a_configuration_error() -> None:
+    with pytest.raises(ValidationError, match="Known are: dragino-lht65"):
+        MqttJsonOptions.model_validate({"dialect": "ttn", "sensor": "elitech"})
+
+
+@pytest.mark.parametrize("variant", [variant.name for variant in DRIVER.variants])
+def test_every_variant_reads_what_it_simulates_as_it_would_be_configured(variant: str) -> None:
+    options = MqttJsonOptions.model_validate({**DRIVER.preset(variant).options})
+    drawn = {"time": datetime(2026, 1, 15, 9, 30, tzinfo=UTC), "readings": {"temperature": -80.25, "humidity": 41.0}}
+    topic = "tele/freezer/SENSOR" if variant == "tasmota" else "zigbee2mqtt/freezer"
+    drafts = {draft.quantity: draft for draft in DRIVER.decode(Message(DRIVER.encode(drawn, options), topic), options)}
+    assert drafts["temperature"].value == -80.25
