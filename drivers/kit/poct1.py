@@ -29,14 +29,14 @@ from drivers.kit.poct1_messages import (
     hello,
     message,
     style_of,
+    tree,
 )
-from drivers.kit.xmltree import parse
 
 TIMEOUT: Final = 60.0  # seconds for an answer, of a device that does not announce its own
 SHORTEST: Final = 5.0
 LONGEST: Final = 600.0
 BUSY: Final = 30.0  # seconds until a device that escaped (it runs a test) is asked again
-PATIENCE: Final = 15.0  # seconds a device in continuous mode has to send by itself the results it announced
+PATIENCE: Final = 15.0  # seconds a device has to send, without being asked again, the results it announced
 TRIES: Final = 3  # times one thing is asked for
 FIRST, LAST = 4001, 9999  # control ids of a host, by custom
 
@@ -78,7 +78,7 @@ class Host:
 
     What the device reports is kept before its acknowledgement is written; acknowledgements, ends and keep-alives are
     not kept. `Received.channel` says which device spoke. `recognise` gives the manner for a device that says hello;
-    `zone` is of the times in our messages.
+    `zone` is of the times in our messages, `encoding` the device's character set where its documents do not say it.
     """
 
     def __init__(
@@ -87,10 +87,12 @@ class Host:
         *,
         recognise: Callable[[Hello], Manner] | None = None,
         zone: tzinfo = UTC,
+        encoding: str | None = None,
     ) -> None:
         self._manner = manner
         self._recognise = recognise or (lambda _hello: manner)
         self._zone = zone
+        self._encoding = encoding
         self._hello = Hello()
         self._channel = ""
         self._style = Style()
@@ -100,6 +102,7 @@ class Host:
         self._asked = ""  # the control id of what waits for its answer
         self._tries = 0
         self._left = 0  # results the device announced and has not sent
+        self._each = manner.ask == "each"  # it sends one result a request
         self._continuous = False
         self._due: float | None = None
 
@@ -111,7 +114,7 @@ class Host:
     def receive(self, document: bytes, now: float) -> Iterator[Event]:
         """One whole document."""
         try:
-            root = parse(document)
+            root, _guessed = tree(document, self._encoding)
         except DecodeError as error:
             yield Rejected(document, Reason.UNREADABLE, self.refuse(document, now), str(error))
             return
@@ -137,6 +140,7 @@ class Host:
                 self._rest()
             case "KPA":
                 yield Send(reply, document)
+                self._reports()
             case "REQ":
                 yield self._requested(root, reply, document, now)
             case "DST":
@@ -144,7 +148,7 @@ class Host:
                 yield from self._status(root, now)
             case "OBS":
                 yield Received(document, reply, channel=self._channel)
-                yield from self._result(now)
+                yield from self._result(sum(1 for _ in root.iter("SVC")), now)
             case _:
                 yield Received(document, reply, channel=self._channel)
 
@@ -178,6 +182,7 @@ class Host:
         self._rest()
         self._hello, self._channel, self._style = who, who.channel, style
         self._manner = self._recognise(who)
+        self._each = self._manner.ask == "each"
 
     def _status(self, root: Element, now: float) -> Iterator[Event]:
         """DST: what is new, and what is to be done about it."""
@@ -204,14 +209,22 @@ class Host:
         self._plan = plan
         yield from self._next(now)
 
-    def _result(self, now: float) -> Iterator[Event]:
-        self._left = max(0, self._left - 1)
+    def _reports(self) -> None:
+        """The device speaks by itself: it has begun continuous mode, whether it says so or not."""
+        if self._doing is _Step.CONTINUOUS:
+            self._doing, self._due, self._continuous = None, None, True
+
+    def _result(self, services: int, now: float) -> Iterator[Event]:
+        self._left = max(0, self._left - max(services, 1))
+        self._reports()
         if self._doing is _Step.RESULTS:
+            self._each = self._each or self._tries > 1  # it sent this one only when it was asked again
             self._tries = 1
-            self._due = now + self._timeout
-            if self._manner.ask == "each":
+            self._due = now + (min(self._timeout, PATIENCE) if self._left else self._timeout)
+            if self._each:
                 if self._left:
                     yield self._say(_Step.RESULTS, now)
+                    self._tries = 1
                 else:
                     yield from self._next(now)
         elif self._doing is None and self._plan and self._continuous:

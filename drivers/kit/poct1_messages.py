@@ -15,13 +15,48 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree.ElementTree import Element
 
+from drivers.kit.exchange import DecodeError, Reason
+from drivers.kit.xmltree import parse
+
 ROOTS: Final = re.compile(rb"[A-Z]{3}\.R\d\d")
 """Elements that are only ever roots; makers' own roots have other names."""
 MOST_IDENTITY: Final = 80  # characters of one name in a device's identity
 _CONTROL_ID = re.compile(rb"<HDR\.control_id\b[^<>]{0,100}?\bV\s*=\s*[\"']([^\"'<>&]{1,64})[\"']")
+_DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 _UNTOLD = re.compile(r"[|/\x00-\x1f\x7f]+")
 _CHANNEL: Final = "poct1:"
+
+
+def tree(document: bytes, encoding: str | None = None) -> tuple[Element, bool]:
+    """A document's root, and whether its character set had to be guessed. Errors: DecodeError.
+
+    Without a declared `encoding` it is what the document says, else UTF-8; bytes that are not UTF-8 are read as
+    ISO 8859-1, as some devices write names.
+    """
+    try:
+        if encoding is None:
+            return parse(document), False
+        return parse(_recoded(document, encoding)), False
+    except UnicodeDecodeError as error:
+        raise DecodeError(f"not {encoding}: {error.reason}", Reason.ENCODING) from None
+    except DecodeError:
+        if encoding or _is_utf8(document):
+            raise
+    return parse(_recoded(document, "latin-1")), True
+
+
+def _recoded(document: bytes, encoding: str) -> bytes:
+    text = document.decode(encoding)
+    return _DECLARATION.sub("", text, count=1).encode("utf-8", "replace")
+
+
+def _is_utf8(document: bytes) -> bool:
+    try:
+        document.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def said(element: Element | None) -> str:

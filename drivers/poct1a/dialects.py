@@ -38,7 +38,7 @@ DIALECTS = (
     Dialect(
         name="sofia",
         models=("Quidel Sofia", "Quidel Sofia 2"),
-        hello=r"(?i)\bquidel\b|\bsofia\b",
+        hello=r"(?i)\bsofia\b",
         options={"ask": "never", "continuous": "always"},
         device={"words": {"passed": "normal", "failed": "abnormal"}},
         note="Sends results in continuous mode only, understands no requests; the order number is the accession "

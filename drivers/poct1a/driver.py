@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -11,18 +12,18 @@ from zoneinfo import ZoneInfo
 from drivers.kit.declare import Driver, Evidence, Message
 from drivers.kit.exchange import DecodeError, Exchange, Speaker
 from drivers.kit.mllp import Mllp, MllpSpeaker
-from drivers.kit.observation import Draft, Kind
+from drivers.kit.observation import Draft, Kind, Quality
 from drivers.kit.payload import slug
 from drivers.kit.poct1 import Host, Manner
 from drivers.kit.poct1_device import Device, Profile
-from drivers.kit.poct1_messages import ROOTS, Hello, Style, at, element, hello, message, said, sender
+from drivers.kit.poct1_messages import ROOTS, Hello, Style, at, element, hello, message, said, sender, tree
 from drivers.kit.xml_documents import Documents, DocumentsSpeaker
-from drivers.kit.xmltree import parse
 from drivers.poct1a.dialects import VARIANTS, recognised
 from drivers.poct1a.framing import Either
 from drivers.poct1a.options import Poct1aOptions
 from drivers.poct1a.reading import Told, results
 
+GUESSED = "read as ISO 8859-1: declare `encoding`"
 _SILENT = frozenset({"ACK", "EOT", "KPA", "REQ", "END"})  # they say nothing worth keeping
 
 
@@ -33,6 +34,7 @@ def host(options: Poct1aOptions) -> Exchange:
         _manner(options),
         recognise=lambda who: _manner(recognised(who, options)[0]),
         zone=UTC if zone == "UTC" else ZoneInfo(zone),
+        encoding=options.encoding,
     )
 
     def by_root() -> Exchange:
@@ -77,7 +79,17 @@ def decode(message: Message, options: Poct1aOptions) -> Iterator[Draft]:
     data = message.data[message.data.find(b"<") : message.data.rfind(b">") + 1]  # without MLLP's bytes
     if not data:
         raise DecodeError("no XML")
-    root, who = parse(data), sender(message.channel)
+    (root, guessed), who = tree(data, options.encoding), sender(message.channel)
+    drafts = _drafts(root, who, options)
+    if not guessed:
+        yield from drafts
+        return
+    for draft in drafts:
+        good = draft.quality is Quality.GOOD
+        yield replace(draft, quality=Quality.UNCERTAIN, quality_reason=GUESSED) if good else draft
+
+
+def _drafts(root: Element, who: Hello | None, options: Poct1aOptions) -> Iterator[Draft]:
     options, dialect = recognised(who, options)
     kind = root.tag.partition(".")[0]
     if kind == "OBS":

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from drivers.kit.declare import Options
 from drivers.kit.durations import Duration
+from drivers.kit.results import Encoding
 
 Place = Annotated[str, Field(pattern=r"^[A-Z]{2,8}\.[A-Za-z0-9_.-]{1,60}$")]
 ElementName = Annotated[str, Field(pattern=r"^ACK\.[a-z_]{1,40}$")]
@@ -18,6 +19,8 @@ class Poct1aOptions(Options):
 
     framing: Literal["auto", "root", "mllp"] = "auto"
     """Where a message ends: at its root's end tag, or at MLLP's bytes. "auto": the first byte of a connection tells."""
+    encoding: Encoding | None = None
+    """Character set. Undeclared: what the message says, else UTF-8, else ISO 8859-1 with results marked uncertain."""
     ask: Literal["topic", "each", "never"] = "topic"
     """Request all new results at once, one after the other, or never: some devices only send them by themselves."""
     continuous: Literal["listed", "always", "never"] = "listed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -37,11 +38,13 @@ def patient(*observations: str) -> str:
 
 
 def control(*observations: str) -> str:
-    return f'<CTC><CTC.name V="Level 1"/><CTC.lot_number V="L42"/><CTC.expiration_date V="2026-12-31"/>{"".join(observations)}</CTC>'
+    who = '<CTC.name V="Level 1"/><CTC.lot_number V="L42"/><CTC.expiration_date V="2026-12-31"/>'
+    return f"<CTC>{who}{''.join(observations)}</CTC>"
 
 
 def test_the_standards_example() -> None:
-    flu = '<OBS><OBS.observation_id V="Flu A" SN="ACME"/><OBS.qualitative_value V="negative"/><OBS.method_cd V="M"/></OBS>'
+    flu = '<OBS><OBS.observation_id V="Flu A" SN="ACME"/><OBS.qualitative_value V="negative"/>'
+    flu += '<OBS.method_cd V="M"/></OBS>'
     rest = '<OPR><OPR.operator_id V="op7"/></OPR><RGT><RGT.name V="Flu A+B"/><RGT.lot_number V="140403"/>'
     rest += '<RGT.expiration_date V="2027-04-03"/></RGT>'
     (draft,) = read(observed(patient(flu), service='<SVC.role_cd V="OBS"/><SVC.reason_cd V="NEW"/>', more=rest))
@@ -211,6 +214,22 @@ def test_offsets_that_mean_nothing() -> None:
     assert draft.attributes["time_as_sent"] == "2026-02-22T11:01:29.50-00:00"
 
 
+def test_names_that_are_not_utf8() -> None:
+    text = observed(patient(GLUCOSE), more='<OPR><OPR.operator_id V="M\xfcller"/></OPR>')
+    (draft,) = read(text)
+    assert (draft.operator, draft.quality) == ("Müller", Quality.GOOD)
+    latin = Message(text.encode("latin-1"))
+    (draft,) = POCT.decode(latin, POCT.options())
+    assert (draft.operator, draft.value, draft.quality) == ("Müller", "5.4", Quality.UNCERTAIN)
+    (draft,) = POCT.decode(latin, POCT.trial(given={"encoding": "cp1252"}))
+    assert (draft.operator, draft.quality) == ("Müller", Quality.GOOD)
+    said = b'<?xml version="1.0" encoding="ISO-8859-1"?>' + latin.data
+    (draft,) = POCT.decode(Message(said), POCT.options())
+    assert (draft.operator, draft.quality) == ("Müller", Quality.GOOD)
+    with pytest.raises(DecodeError):
+        list(POCT.decode(latin, POCT.trial(given={"encoding": "utf-8"})))
+
+
 def test_prompts_and_notes() -> None:
     asked = '<RSN><RSN.apoc_prompt V="PT Temp F"/><RSN.apoc_content V="97.1"/></RSN><NTE><NTE.text V="late"/></NTE>'
     noted = GLUCOSE.replace("</OBS>", '<NTE><NTE.text V="*"/></NTE><NTE><NTE.text V="hemolysed"/></NTE></OBS>')
@@ -221,7 +240,8 @@ def test_prompts_and_notes() -> None:
 
 
 def test_what_a_device_says_of_itself_is_no_result() -> None:
-    greeting = '<HEL.R01><HDR><HDR.control_id V="1"/></HDR><DEV><DEV.vendor_id V="ACME"/><DEV.serial_id V="7"/></DEV></HEL.R01>'
+    device = '<DEV><DEV.vendor_id V="ACME"/><DEV.serial_id V="7"/></DEV>'
+    greeting = f'<HEL.R01><HDR><HDR.control_id V="1"/></HDR>{device}</HEL.R01>'
     (draft,) = read(greeting)
     assert (draft.kind, draft.value) == (Kind.STATUS, "ACME")
     again = read(greeting.replace('V="1"', 'V="2"'))
@@ -262,7 +282,7 @@ def test_one_service_is_not_read_over_and_over() -> None:
         read(observed(patient(GLUCOSE) * 5000))
 
 
-NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=90)
+NAMES = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=90)
 
 
 @given(NAMES, NAMES, NAMES)
@@ -287,8 +307,6 @@ TEXT = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x2FF), max_size=
 def test_what_the_simulated_device_says_is_what_is_read(
     specimen: str, test: str, value: object, unit: str, qc: bool
 ) -> None:
-    from datetime import UTC, datetime
-
     drawn = {
         "time": datetime(2026, 1, 15, 9, 30, tzinfo=UTC),
         "kind": "qc" if qc else "result",

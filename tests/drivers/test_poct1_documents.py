@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import pytest
 from hypothesis import example, given
@@ -13,7 +14,8 @@ from drivers.kit.poct1_messages import ROOTS
 from drivers.kit.xml_documents import Documents
 
 ONE = b'<HEL.R01><HDR><HDR.control_id V="1"/></HDR></HEL.R01>'
-TWO = b'<?xml version="1.0" encoding="utf-8"?>\n<OBS.R01 a=\'"\'><!-- <DST.R01> --><SVC V="a>b"/>x<![CDATA[</OBS.R01>]]></OBS.R01 >'
+TWO = b'<?xml version="1.0" encoding="utf-8"?>\n<OBS.R01 a=\'"\'><!-- <DST.R01> --><SVC V="a>b"/>x'
+TWO += b"<![CDATA[</OBS.R01>]]></OBS.R01 >"
 THREE = b"<KPA.R01/>"
 
 
@@ -57,7 +59,7 @@ def used(events: Iterable[Event]) -> bytes:
 def test_several_documents_in_one_read() -> None:
     events = feed([ONE + TWO + b"\r\n" + THREE + ONE])
     assert whole(events) == [ONE, TWO, THREE, ONE]
-    assert [event.reply for event in told(events) if isinstance(event, Received)][0] == str(len(ONE)).encode()
+    assert next(event.reply for event in events if isinstance(event, Received)) == str(len(ONE)).encode()
 
 
 def test_a_document_is_there_with_its_last_byte() -> None:
@@ -76,7 +78,7 @@ PIECES = st.lists(st.sampled_from([ONE, TWO, THREE, *BETWEEN]), max_size=8)
 def test_the_same_documents_at_any_cut(pieces: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(pieces)
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
-    cut = [stream[a:b] for a, b in zip(places, places[1:], strict=False)]
+    cut = [stream[a:b] for a, b in pairwise(places)]
     once, pieced = feed([stream]), feed(cut)
     assert told(once) == told(pieced)
     assert used(once) == used(pieced) == stream

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from drivers import load
 from drivers.kit.declare import Message
-from drivers.kit.exchange import Event, Reason, Received, Rejected, Send, Speaker
+from drivers.kit.exchange import Event, Exchange, Reason, Received, Rejected, Send, Speaker
 from drivers.kit.mllp import block
 from drivers.kit.observation import Kind
 from drivers.kit.poct1 import Host, Manner
@@ -35,9 +35,8 @@ def said(name: str, number: str, inside: str = "") -> bytes:
 
 def hello(*directives: str, timeout: str = "60", vendor: str = "ACME", number: str = "10014") -> bytes:
     listed = "".join(f'<DSC.directives_supported_cd V="{one}"/>' for one in directives)
-    inside = (
-        f'<DEV><DEV.vendor_id V="{vendor}"/><DEV.serial_id V="SN7"/><DCP><DCP.application_timeout V="{timeout}"/></DCP>'
-    )
+    inside = f'<DEV><DEV.vendor_id V="{vendor}"/><DEV.serial_id V="SN7"/>'
+    inside += f'<DCP><DCP.application_timeout V="{timeout}"/></DCP>'
     return said("HEL.R01", number, f"{inside}<DSC>{listed}</DSC></DEV>")
 
 
@@ -82,8 +81,8 @@ def number_of(message: bytes) -> str:
 class Talk:
     """A host, and what it has said."""
 
-    def __init__(self, manner: Manner = Manner(), **more: Any) -> None:
-        self.host = Host(manner, **more)
+    def __init__(self, manner: Manner | None = None, **more: Any) -> None:
+        self.host = Host(manner or Manner(), **more)
         self.now = 0.0
         self.events: list[Event] = []
         self.last = ""  # the control id of what it said last
@@ -161,6 +160,21 @@ def test_one_request_for_each_result() -> None:
     assert talk.hear(hello("START_CONTINUOUS"), status("2"))[-1] == "REQ ROBS"
     assert talk.hear(result("1")) == ["ACK AA 1", "REQ ROBS"]
     assert talk.hear(result("2")) == ["ACK AA 2", "END NRM"]
+
+
+def test_a_device_that_turns_out_to_want_a_request_for_each_result() -> None:
+    talk = Talk()
+    talk.hear(hello(), status("4"))
+    assert talk.hear(result("1")) == ["ACK AA 1"]
+    assert (talk.host.deadline, talk.wait()) == (15.0, ["REQ ROBS"])
+    assert talk.hear(result("2")) == ["ACK AA 2", "REQ ROBS"]
+    assert talk.hear(result("3"), result("4")) == ["ACK AA 3", "REQ ROBS", "ACK AA 4", "END NRM"]
+
+
+def test_a_device_may_begin_continuous_mode_without_a_word() -> None:
+    talk = Talk()
+    assert talk.hear(hello("START_CONTINUOUS"), status("0"), result("1"))[-1] == "ACK AA 1"
+    assert talk.host.deadline is None
 
 
 def test_a_device_that_understands_no_requests_gets_none() -> None:
@@ -300,9 +314,10 @@ def test_control_ids_stay_in_their_range() -> None:
 
 
 DOCUMENTS = st.sampled_from(
-    [hello("START_CONTINUOUS", "SET_TIME"), hello(), status("2", "1"), status("x"), status("-1"), result("3"), topic_over(),
-     acknowledge("4003"), acknowledge("4004", "AE"), escape(""), escape("4003"), said("END.R01", "9"), said("KPA.R01", ""),
-     said("REQ.R01", "1"), b"<EVS.R01/>", b"<x/>", b"<ACK.R01><ACK/></ACK.R01>", b"<HEL.R01><HDR/></HEL.R01>"]
+    [hello("START_CONTINUOUS", "SET_TIME"), hello(), status("2", "1"), status("x"), status("-1"), result("3"),
+     topic_over(), acknowledge("4003"), acknowledge("4004", "AE"), escape(""), escape("4003"),
+     said("END.R01", "9"), said("KPA.R01", ""), said("REQ.R01", "1"), b"<EVS.R01/>", b"<x/>",
+     b"<ACK.R01><HDR/><ACK/></ACK.R01>", b"<HEL.R01><HDR/></HEL.R01>"]
 )  # fmt: skip
 MANNERS = st.builds(
     Manner,
@@ -428,35 +443,40 @@ class _Mute:
 
     delivered, confirms, idle = 0, False, True
 
-    def __init__(self, host: Any) -> None:
+    def __init__(self, host: Exchange) -> None:
         self._host = host
 
     @property
     def deadline(self) -> float | None:
-        due: float | None = self._host.deadline
-        return due
+        return self._host.deadline
 
-    def offer(self, message: bytes, now: float) -> Iterable[Event]:
+    def offer(self, message: bytes, now: float) -> Iterator[Event]:
         return iter(())
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._host, name)
+    def receive(self, data: bytes, now: float) -> Iterator[Event]:
+        return self._host.receive(data, now)
+
+    def tick(self, now: float) -> Iterator[Event]:
+        return self._host.tick(now)
+
+    def close(self) -> Iterator[Event]:
+        return self._host.close()
+
+
+def written(events: Iterable[Event]) -> bytes:
+    return b"".join(event.data for event in events if isinstance(event, Send))
 
 
 def test_a_refused_result_is_sent_again() -> None:
     device: Speaker = Device(Profile())
     (message,) = messages(1)
-    (greeting,) = device.offer(message, 0.0)
-    said_now = b"".join(
-        e.data for e in device.receive(acknowledge(number_of(greeting.data)), 0.0) if isinstance(e, Send)
-    )
-    list(device.receive(acknowledge(number_of(said_now)), 0.0))
-    first = b"".join(
-        e.data for e in device.receive(said("REQ.R01", "4003", '<REQ><REQ.request_cd V="ROBS"/></REQ>'), 0.0)
-    )
+    greeting = written(device.offer(message, 0.0))
+    condition = written(device.receive(acknowledge(number_of(greeting)), 0.0))
+    list(device.receive(acknowledge(number_of(condition)), 0.0))
+    first = written(device.receive(said("REQ.R01", "4003", '<REQ><REQ.request_cd V="ROBS"/></REQ>'), 0.0))
     list(device.receive(acknowledge(number_of(first), "AE"), 1.0))
-    (again,) = device.tick(6.0)
-    assert (b'"NEW"' in first, b'"RES"' in again.data) == (True, True)
+    again = written(device.tick(6.0))
+    assert (b'"NEW"' in first, b'"RES"' in again) == (True, True)
     list(device.receive(acknowledge(number_of(first)), 7.0))  # a late answer to the first one
     assert device.delivered == 1
 
