@@ -4,8 +4,8 @@
 looks like is said by an `Answers`, which cuts what arrives. An answer is kept with its question's name as channel.
 
 After a question that was not answered the wire is left alone for `rest` seconds. Where an answer does not say by itself
-what it answers, its question names another one as `sync`: that is asked next, until it is answered, and only then what
-is kept in step by it. Instruments answer in order, so an answer to `sync`, which looks like no other question's, says
+what it answers, its question names another one as `sync`: that is asked next, until it is answered (or long in vain),
+and only then what is kept in step by it. Instruments answer in order, so an answer to `sync`, which looks like no other question's, says
 that nothing older is still to come.
 """
 
@@ -24,6 +24,7 @@ from drivers.kit.lines import BLANK, MAX_LINE
 QUIET: Final = 1.0  # seconds of silence after which bytes that answer nothing are given up
 TRIES: Final = 3  # of a question that is asked once
 AGAIN: Final = 30.0  # seconds between them
+PATIENCE: Final = 10  # unanswered questions for step, after which nothing can be on its way any more
 FOLLOW: Final = 32  # questions an answer may lead to that may wait
 
 
@@ -89,7 +90,7 @@ class Asking:
         self._late = 0.0  # when the open question's answer is late
         self._free = 0.0  # when the wire may be asked again
         self._quiet = 0.0  # when held bytes that answer nothing are given up
-        self._lost: dict[Question, float] = {}  # what brings back into step, and when to ask it
+        self._lost: dict[Question, _Entry] = {}  # what brings back into step
         self._next: deque[Question] = deque(maxlen=FOLLOW)
 
     @property
@@ -156,10 +157,12 @@ class Asking:
         self._open = None
         self._next.clear()
         self._free = now + (question.wait if self._rest is None else self._rest)
-        if question in self._lost:
-            self._lost[question] = now + (question.every or 0.0)
+        if entry := self._lost.get(question):
+            entry.due, entry.tries = now + (question.every or 0.0), entry.tries + 1
+            if entry.tries >= PATIENCE:
+                del self._lost[question]
         elif question.sync is not None:
-            self._lost[question.sync] = now
+            self._lost[question.sync] = _Entry(question.sync, now)
         for entry in [entry for entry in self._entries if entry.question is question and not question.every]:
             entry.tries += 1
             entry.due = now + AGAIN
@@ -176,10 +179,11 @@ class Asking:
         """When the next question is due; 0: at once."""
         if self._next:
             return 0.0
-        return min((*self._lost.values(), *(entry.due for entry in self._in_step())), default=None)
+        return min((entry.due for entry in self._askable()), default=None)
 
-    def _in_step(self) -> Iterator[_Entry]:
-        return (entry for entry in self._entries if entry.question.sync not in self._lost)
+    def _askable(self) -> Iterator[_Entry]:
+        yield from self._lost.values()
+        yield from (entry for entry in self._entries if entry.question.sync not in self._lost)
 
     def _ask(self, now: float) -> Iterator[Event]:
         due = self._due()
@@ -192,10 +196,7 @@ class Asking:
     def _choose(self, now: float) -> Question:
         if self._next:
             return self._next.popleft()
-        for sync, due in self._lost.items():
-            if due <= now:
-                return sync
-        entry = min(self._in_step(), key=lambda one: one.due)
+        entry = min(self._askable(), key=lambda one: one.due)
         every = entry.question.every or 0.0
         entry.due = entry.due + every if now - entry.due < every else now + every
         return entry.question

@@ -209,7 +209,7 @@ class ModbusAnswers:
             return Rejected(raw, Reason.UNCLAIMED, detail="nothing was asked")
         if self._framing == "rtu":
             reason, detail = _rtu_fault(raw, self._read)
-        elif raw.startswith((b":", self._asked[:2])):
+        elif raw.startswith(b":" if self._framing == "ascii" else self._asked[:2]):
             reason, detail = Reason.INCOMPLETE, "the answer stopped before its end"
         return Rejected(raw, reason, detail=detail)
 

@@ -82,10 +82,14 @@ def _address(register: RegisterOption, options: ModbusOptions) -> int:
 
 
 def _sync(unit: int, reads: Sequence[Read]) -> Read | None:
-    """A question to this unit whose answer is as long as no other's; None where there is none, or none is needed."""
+    """A question to this unit whose answer looks like no other's; None where there is none, or none is needed."""
     own = [one for one in reads if one.unit == unit]
     if len(own) < 2:
         return None
+    shapes = [(one.function, one.size) for one in own]
+    for one in own:
+        if shapes.count((one.function, one.size)) == 1:
+            return one
     for one in own:
         taken = {other.size for other in own if other.function == one.function}
         for count in range(1, one.count):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.kit.asking import AGAIN, QUIET, TRIES, Asking, LineAnswers, Question, Says
+from drivers.kit.asking import AGAIN, PATIENCE, QUIET, TRIES, Asking, LineAnswers, Question, Says
 from drivers.kit.exchange import Event, Reason, Received, Rejected, Send
 
 
@@ -125,9 +125,15 @@ def test_others_on_the_wire_are_asked_while_one_is_out_of_step() -> None:
         desk.run(at)
         if desk.asked[-1][1] == "b?" and desk.asking.waiting:
             desk.hear(b"b\n")
-    assert [name for _, name in desk.asked] == ["a?", "sync?", "b?", "b?", "b?"]
-    desk.run(138)
-    assert desk.asked[5:] == [(136, "sync?")]
+    assert [name for _, name in desk.asked] == ["a?", "b?", "sync?", "b?", "b?"]
+    desk.run(137)
+    assert desk.asked[5:] == [(134, "b?")]
+
+
+def test_after_long_silence_nothing_is_on_its_way_any_more() -> None:
+    desk = Desk(question("a", sync=SYNC), question("b", sync=SYNC))
+    desk.run(100 + 4 * (PATIENCE + 1))
+    assert [name for _, name in desk.asked] == ["a?", *["sync?"] * PATIENCE, "b?"]
 
 
 def test_what_is_asked_once_is_given_up_after_some_tries() -> None:
