@@ -23,7 +23,8 @@ def decode(message: Message, options: AstmOptions) -> Iterator[Draft]:
     records, doubtful = whole_records(message, options.encoding)
     failed = [record for record in records if _could_not_be_done(record)] if message.sound else []
     # Of a message that broke off, an order without its results says nothing yet.
-    told = [(record, _draft(record, options)) for record in records if record.letter == "R" or record in failed]
+    setting = _Setting(options)
+    told = [(record, _draft(record, setting)) for record in records if record.letter == "R" or record in failed]
     if message.sound:
         told += remarks_alone(records, failed)
     yield from finished(told, message, records[-1], doubtful)
@@ -34,11 +35,37 @@ def _could_not_be_done(record: Record) -> bool:
     return record.letter == "O" and record.first_result is None and record.text(26).upper() == "X"
 
 
-def _draft(record: Record, options: AstmOptions) -> Draft:
+class _Setting:
+    """What is the same for all results below one record: found once a message."""
+
+    def __init__(self, options: AstmOptions) -> None:
+        self._options = options
+        self._dialects: dict[int, tuple[AstmOptions, str | None]] = {}
+        self._controls: dict[int, bool] = {}
+
+    def dialect(self, record: Record) -> tuple[AstmOptions, str | None]:
+        """The options to read it by, and the dialect's name."""
+        header = record.above("H")
+        if header is None:
+            return recognised("", "", self._options)
+        if id(header) not in self._dialects:
+            sender = f"{header.text(5)} {header.text(6)}".strip()
+            self._dialects[id(header)] = recognised(sender, header.text(12), self._options)
+        return self._dialects[id(header)]
+
+    def is_control(self, record: Record, options: AstmOptions) -> bool:
+        """True for a control material's."""
+        above = record.parent if record.letter == "R" else record
+        if above is None:
+            return any(mark.fits(record) for mark in options.qc)
+        if id(above) not in self._controls:
+            self._controls[id(above)] = any(mark.fits(record) for mark in options.qc if mark.field[0] != "R")
+        return self._controls[id(above)] or any(mark.fits(record) for mark in options.qc if mark.field[0] == "R")
+
+
+def _draft(record: Record, setting: _Setting) -> Draft:
     """A result; or an order that could not be done: a result without a value."""
-    header = record.above("H")
-    sender = ("", "") if header is None else (f"{header.text(5)} {header.text(6)}".strip(), header.text(12))
-    options, dialect = recognised(*sender, options)
+    options, dialect = setting.dialect(record)
     reader = Reader(record)
     result = record.letter == "R"
     found = read(reader, options) if result else Read(doubt=_why(record))
@@ -78,7 +105,7 @@ def _draft(record: Record, options: AstmOptions) -> Draft:
             run or record.text(14),
         )
     return Draft(
-        kind=_kind(record, found, options),
+        kind=_kind(record, found, options, setting),
         test=test,
         quantity=_quantity(record, options),
         value=found.value,
@@ -103,11 +130,11 @@ def _draft(record: Record, options: AstmOptions) -> Draft:
     )
 
 
-def _kind(record: Record, found: Read, options: AstmOptions) -> Kind:
+def _kind(record: Record, found: Read, options: AstmOptions, setting: _Setting) -> Kind:
     """A picture, or a row that names the result in the analyser's memory, is no result."""
     if found.picture or options.aspects.get(_last(record)) == "-":
         return Kind.EVENT
-    return Kind.QC if any(mark.fits(record) for mark in options.qc) else Kind.RESULT
+    return Kind.QC if setting.is_control(record, options) else Kind.RESULT
 
 
 def _judged(found: Read, call: str | None, marks: tuple[str, ...], options: AstmOptions) -> tuple[Quality, str | None]:
@@ -154,6 +181,8 @@ def _quantity(record: Record, options: AstmOptions) -> str | None:
         return None
     if options.name and (match := re.search(options.name, record.text(3))):
         return _slug(match[1])
+    if record.delimiters.component not in ("^", ""):  # the normaliser takes names apart at the usual delimiters only
+        return _slug(next((piece for piece in record.components(3) if re.search(r"[^\W\d]", piece)), record.text(3)))
     if options.aspects and (aspect := options.aspects.get(_last(record))) is not None:
         told = [piece for piece in record.components(3) if piece]
         return _slug(f"{told[min(1, len(told) - 1)]} {aspect.strip('-')}")

@@ -17,6 +17,9 @@ from drivers.kit.frames import Joined
 
 _LINE = re.compile(rb"[^\r\n]+")
 _CONTROL = bytes(range(33))  # control characters and blanks around a line
+# Text whose only other signs are a unit's micro, degree and power ("µg", "°C", "10³"): ISO 8859-1 for certain, because
+# in no other character set of instruments do these bytes make sense there.
+_SIGNS = re.compile(rb"(?:[\x00-\x7f]|\xb5(?=[A-Za-z])|\xb0(?=[CF])|(?<=[0m])[\xb2\xb3\xb9](?![\x80-\xff]))*")
 _CODES = MappingProxyType({"F": "field", "S": "component", "R": "repeat", "E": "escape"})
 _LEVELS = MappingProxyType({"H": 0, "L": 0, "P": 1, "Q": 1, "S": 1, "O": 2, "R": 3})
 
@@ -100,6 +103,10 @@ class Record:
         marks, raw = self.delimiters, self.raw(number)
         if not raw:
             return
+        if not (marks.component and marks.component in raw) and not (marks.repeat and marks.repeat in raw):
+            if text := marks.unescape(raw).strip():
+                yield [text]
+            return
         for part in raw.split(marks.repeat) if marks.repeat else [raw]:
             pieces = part.split(marks.component) if marks.component else [part]
             found = [marks.unescape(piece).strip() for piece in pieces]
@@ -126,7 +133,8 @@ class Record:
 def parse(raw: bytes, encoding: str | None = None) -> list[Record]:
     """The records of one message's wire bytes, framed or not.
 
-    Without a declared `encoding` a record is UTF-8, or else the standard's own ISO 8859-1 and marked `guessed`.
+    Without a declared `encoding` a record is UTF-8, or else the standard's own ISO 8859-1 and marked `guessed`, unless
+    only a unit's signs need it.
     DecodeError where no H record says what the delimiters are, or a character cannot be read.
     """
     joined = Joined(raw)
@@ -175,7 +183,7 @@ def _decoded(line: bytes, encoding: str | None) -> tuple[str, bool]:
         return line.decode(encoding or "utf-8"), False
     except UnicodeDecodeError:
         if encoding is None:
-            return line.decode("latin-1"), True
+            return line.decode("latin-1"), _SIGNS.fullmatch(line) is None
     raise DecodeError(f"not {encoding}", Reason.ENCODING)
 
 

@@ -113,7 +113,7 @@ def number(text: str, decimal: str = ".", thousands: str | None = None) -> Numbe
 # ---- times
 
 _DIGITS = re.compile(
-    r"(\d{4})(\d\d)(\d\d)(?:T?(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9}))?)?)?)?\s*(Z|[+-]\s*\d{4}|[+-]\s*\d\d:\d\d)?",
+    r"(\d{4})(\d\d)(\d\d)(?:[T ]?(\d\d)(?:(\d\d)(?:(\d\d)(?:\.(\d{1,9}))?)?)?)?\s*(Z|[+-]\s*\d{4}|[+-]\s*\d\d:\d\d)?",
     re.ASCII,
 )
 _ISO = re.compile(

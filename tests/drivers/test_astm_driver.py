@@ -335,10 +335,13 @@ def test_a_message_broken_off_before_its_results_is_incomplete(text: str) -> Non
 
 
 def test_a_guessed_character_set_makes_a_result_uncertain() -> None:
+    raw = "H|\\^&\rO|1|S1\rR|1|^^^CRP|Négatif\rL|1|N\r".encode("latin-1")
+    (draft,) = ASTM.decode(Message(raw), ASTM.options())
+    assert (draft.value, draft.quality) == ("Négatif", Quality.UNCERTAIN)
+    (draft,) = ASTM.decode(Message(raw), AstmOptions(encoding="latin-1"))
+    assert (draft.value, draft.quality) == ("Négatif", Quality.GOOD)
     raw = "H|\\^&\rO|1|S1\rR|1|^^^CRP|1|µg/L\rL|1|N\r".encode("latin-1")
     (draft,) = ASTM.decode(Message(raw), ASTM.options())
-    assert (draft.unit, draft.quality) == ("µg/L", Quality.UNCERTAIN)
-    (draft,) = ASTM.decode(Message(raw), AstmOptions(encoding="latin-1"))
     assert (draft.unit, draft.quality) == ("µg/L", Quality.GOOD)
 
 

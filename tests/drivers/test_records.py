@@ -96,14 +96,25 @@ def test_no_header_is_unreadable(raw: bytes) -> None:
 
 
 def test_character_sets() -> None:
-    raw = "H|\\^&\rR|1|^^^CRP|1|µg/L\r".encode("latin-1")
+    raw = "H|\\^&\rR|1|^^^CRP|Négatif|µg/L\r".encode("latin-1")
     guessed = parse(raw)[1]
-    assert (guessed.text(5), guessed.guessed) == ("µg/L", True)
+    assert (guessed.text(4), guessed.text(5), guessed.guessed) == ("Négatif", "µg/L", True)
     declared = parse(raw, "latin-1")[1]
-    assert (declared.text(5), declared.guessed) == ("µg/L", False)
+    assert (declared.text(4), declared.guessed) == ("Négatif", False)
     with pytest.raises(DecodeError) as caught:
         parse(raw, "utf-8")
     assert caught.value.reason is Reason.ENCODING
+
+
+@pytest.mark.parametrize("unit", ["µg/L", "µIU/mL", "10³/µL", "µm³", "°C", "x10²/L"])
+def test_the_signs_of_a_unit_are_no_guess(unit: str) -> None:
+    record = parse(f"H|\\^&\rR|1|^^^CRP|1|{unit}\r".encode("latin-1"))[1]
+    assert (record.text(5), record.guessed) == (unit, False)
+
+
+@pytest.mark.parametrize("raw", [b"\xa6\xccg/L", b"\xb5\xa5", b"Caf\xe9", b"\xb0\xe5", b"\xb5"])
+def test_other_signs_are(raw: bytes) -> None:
+    assert parse(b"H|\\^&\rR|1|^^^CRP|1|" + raw + b"\r")[1].guessed
 
 
 @settings(deadline=None)
