@@ -47,6 +47,36 @@ _SPANISH = [
 ]
 _FINECARE_IGNORED = [26, 27, 28, 29, 30, 31, 34, 36]  # name, age, sex, bed, department, patient type, diagnosis, doctor
 
+_FINECARE: Final[dict[str, Any]] = {
+    "encoding": ["utf-8-sig", "gb18030"],
+    "header": False,
+    "skip": 2,
+    "width": 40,
+    "specimen": 2,
+    "test": 4,
+    "time": 22,
+    "lot": 24,
+    "operator": 32,
+    "key": [1],
+    "qc_names": ["QC", "CTRL"],
+    "results": [{"value": 5, "unit_column": 6, "low": 0.1, "high": 50.0}],
+    "attributes": {
+        "serial": 1,
+        "material": 3,
+        "reference_range": 7,
+        "test_line": 8,
+        "control_line": 9,
+        "ratio": 12,
+        "software": 23,
+        "remark": 35,
+        "critical": 37,
+        "admission": 33,
+    },
+    "ignore": _FINECARE_IGNORED,
+    "keep_rest": False,
+    "panel": ["TSH"],
+}
+
 _FLEX2 = (
     *("Gln", "Glu", "Gluc", "Lac", "NH4+", "Na+", "K+", "Ca++", "pH", "PO2", "PCO2", "Osm", "Total Density"),
     *("Viable Density", "Viability", "Avg. Live Diameter", "Total Live Count", "Total Cell Count", "O2 Saturation"),
@@ -207,37 +237,14 @@ CARE: Final = (
     Variant(
         name="finecare",
         models=("Wondfo Finecare FIA Meter III Plus (FS-205)", "FIA Meter Plus (FS-113)"),
-        options={
-            "encoding": ["utf-8-sig", "gb18030"],
-            "header": False,
-            "skip": 2,
-            "width": 40,
-            "specimen": 2,
-            "test": 4,
-            "time": 22,
-            "lot": 24,
-            "operator": 32,
-            "key": [1],
-            "qc_names": ["QC", "CTRL"],
-            "results": [{"value": 5, "unit_column": 6, "low": 0.1, "high": 50.0}],
-            "attributes": {
-                "serial": 1,
-                "material": 3,
-                "reference_range": 7,
-                "test_line": 8,
-                "control_line": 9,
-                "ratio": 12,
-                "software": 23,
-                "remark": 35,
-                "critical": 37,
-                "admission": 33,
-            },
-            "ignore": _FINECARE_IGNORED,
-            "keep_rest": False,
-            "panel": ["TSH"],
-        },
-        note="history.csv on a USB stick: a line about the device, 40 names in the instrument's language, 40 columns; "
-        "separator as the firmware writes it (comma; declare `separator` otherwise)",
+        options=_FINECARE,
+        note="history.csv on a USB stick: a line about the device, 40 names in the instrument's language, 40 columns",
+    ),
+    Variant(
+        name="finecare-semicolon",
+        models=("Wondfo Finecare FIA Meter III Plus (FS-205)",),
+        options={**_FINECARE, "separator": ";"},
+        note="the same file with semicolons",
     ),
     Variant(
         name="genoscan",

@@ -20,7 +20,7 @@ LOGGERS: Final = (
         options={
             "encoding": ["utf-8-sig", "cp1252"],
             "measures": "reading",
-            "header": [["Time"], ["Celsius(°C)", "Fahrenheit(°F)"]],
+            "header": [["Time"], ["Celsius(°C)"]],
             "short_rows": True,
             "time": "Time",
             "fill_down": ["Serial Number"],
@@ -28,13 +28,11 @@ LOGGERS: Final = (
             "keep_rest": False,
             "results": [
                 _reading("Celsius(°C)", "temperature", "Cel", -35.0, 80.0),
-                _reading("Fahrenheit(°F)", "temperature", "[degF]", -31.0, 176.0),
                 _reading("Humidity(%rh)", "humidity", "%", 0.0, 100.0),
                 _reading("Dew Point(°C)", "dew-point", "Cel", -35.0, 80.0),
-                _reading("Dew Point(°F)", "dew-point", "[degF]", -31.0, 176.0),
             ],
         },
-        note="the first column is the logger's name and the number of the reading; the serial number stands once",
+        note="the first column is the logger's name and the number of the reading; the serial stands once; °C",
     ),
     Variant(
         name="nucleoview",
