@@ -15,6 +15,7 @@ from drivers.kit import recording
 from drivers.kit.declare import Evidence, Message
 from drivers.kit.observation import Draft
 from drivers.kit.values import number
+from gateway.normalise import slug
 from gateway.units import from_text
 
 CASES = [
@@ -66,7 +67,8 @@ def test_a_makers_messages_are_read_as_they_were_meant(name: str, case: recordin
     wanted: list[dict[str, Any]] = [json.loads(line) for line in case.expected.read_text(encoding="utf-8").splitlines()]
     assert [draft.test for draft in drafts] == [row["test"] for row in wanted]
     for draft, row in zip(drafts, wanted, strict=True):
-        said = {field: getattr(draft, field) for field in FIELDS} | {"flags": list(draft.flags)}
+        said = {field: getattr(draft, field) for field in FIELDS}
+        said |= {"flags": list(draft.flags), "quantity": draft.quantity or slug(draft.test)}
         missing: dict[str, Any] = {"unit": None, "interpretation": None, "flags": []}
         expected = {field: row.get(field, missing.get(field)) for field in FIELDS if field in row or field in ALWAYS}
         assert {field: said[field] for field in expected} == expected
