@@ -6,13 +6,14 @@ Each gives the bytes that arrive; the same bytes where it can do nothing to them
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
 from drivers.kit.checks import sum8
 
-STX, ETX, ETB = b"\x02", b"\x03", b"\x17"
+_FRAME = re.compile(rb"\x02([0-7].*[\x03\x17])([0-9A-F]{2})\r\n", re.DOTALL)
 STRAY: Final = 8  # bytes of noise at most
 Damage = Callable[[bytes, random.Random], bytes]
 
@@ -50,11 +51,11 @@ def wrong_checksum(data: bytes, rng: random.Random) -> bytes:
 
 def wrong_frame_number(data: bytes, rng: random.Random) -> bytes:
     """An ASTM frame carries the number after next, and a checksum that fits it."""
-    end = max(data.rfind(ETX), data.rfind(ETB))
-    if not data.startswith(STX) or end < 3 or data[1:2] not in b"01234567":
+    whole = _FRAME.fullmatch(data)
+    if whole is None or int(whole[2], 16) != sum8(whole[1]):
         return data
-    body = b"%d" % ((data[1] - 0x30 + 3) % 8) + data[2 : end + 1]
-    return STX + body + b"%02X\r\n" % sum8(body)
+    body = b"%d" % ((data[1] - 0x30 + 3) % 8) + whole[1][1:]
+    return b"\x02" + body + b"%02X\r\n" % sum8(body)
 
 
 def baud_mismatch(data: bytes, rng: random.Random) -> bytes:

@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any, Final
 
+import drivers
 from drivers.kit.declare import Driver, Identity, Message
 from drivers.kit.exchange import DecodeError
 from drivers.kit.observation import Draft
 from drivers.kit.recording import Piece, play
 from simulators.bench import Bench
 from simulators.damage import DAMAGE
-from simulators.faults import Guard
+from simulators.faults import Guard, Medium, possible
 from simulators.ledger import CARRIED
 from simulators.models import model
 
 START: Final = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 MESSAGES: Final = 21  # one of them a control's
+MEDIA: Final[Mapping[str, Medium]] = MappingProxyType(
+    {"serial": Medium.LINE, "tcp": Medium.STREAM, "tcp-listen": Medium.STREAM, "mqtt": Medium.BROKER,
+     "file": Medium.FOLDER}
+)  # fmt: skip
 TRIES: Final = 40  # places at which a conversation is damaged
 CALM: Final = 120.0  # seconds after which a conversation is over
+
+
+def media(driver: Driver) -> list[Medium]:
+    """What it may be plugged into, the usual first."""
+    return list(dict.fromkeys(MEDIA[link] for link in driver.links))
+
+
+def table() -> Iterator[str]:
+    """Driver, variant and medium, and the faults of that medium which nobody could notice there: a line each."""
+    for name in drivers.names():
+        driver = drivers.load(name)
+        for variant in ("", *(one.name for one in driver.variants)):
+            held = guards(driver, driver.trial(variant))
+            for medium in media(driver):
+                unnoticed = [one for one in possible(medium) if one not in possible(medium, held)]
+                yield f"{f'{name} {variant}':30} {medium:7} {', '.join(unnoticed) or '-'}"
 
 
 def conversation(driver: Driver, options: Any, messages: int, named: str = "") -> Bench:
@@ -81,3 +104,7 @@ def _decoded(driver: Driver, message: Message, options: Any) -> list[Draft]:
         return list(driver.decode(message, options))
     except DecodeError:
         return []
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{line}\n" for line in table())

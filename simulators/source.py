@@ -55,6 +55,7 @@ class Source:
         self.sent = self.acknowledged = 0
         self.speed = plan.speed
         self._clock = Clock(start, plan.speed)
+        self._off = timedelta()  # what the instrument's clock is ahead
         self._carried = carried(self.driver, self.options, plan.model)
         self.identified = self.driver.identity(self.options) is Identity.CONTENT
         self._unsettled: deque[tuple[int | None, bytes]] = deque()  # offered, not delivered; None: was sent before
@@ -84,10 +85,11 @@ class Source:
     def draw(self, elapsed: float) -> bytes:
         """The next message, `elapsed` seconds after the start."""
         if self.faults.happens("clock-jump"):
-            self._clock.offset += timedelta(seconds=JUMP)
+            self._off += timedelta(seconds=JUMP)
         if self.faults.happens("clock-drift"):
-            self._clock.offset += timedelta(seconds=DRIFT)
+            self._off += timedelta(seconds=DRIFT)
         drawn = self.model.draw(self._clock.at(elapsed))
+        drawn = {**drawn, "time": drawn["time"] + self._off}  # the world does not mind what the clock says
         message = self.driver.encode(drawn, self.options)
         self.sent += 1
         if self._ledger:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -66,11 +66,10 @@ class Specimens:
 
 @dataclass(slots=True)
 class Clock:
-    """Model time: starts with the real one, runs `speed` times as fast, and may be wrong by `offset`."""
+    """Model time: starts with the real one and runs `speed` times as fast."""
 
     started: datetime
     speed: float = 1.0
-    offset: timedelta = field(default_factory=timedelta)
 
     def at(self, elapsed: float) -> datetime:
-        return self.started + timedelta(seconds=elapsed * self.speed) + self.offset
+        return self.started + timedelta(seconds=elapsed * self.speed)
