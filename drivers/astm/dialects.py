@@ -165,8 +165,6 @@ DIALECTS = (
         models=("Abbott ARCHITECT", "Abbott Alinity ci-series (ASTM)"),
         sender=r"(?i)^(ARCHITECT|Alinity)\b",
         options={"passing": (8, 9), "lot": ("R3.8",), "aspects": _ASPECTS},
-        evidence=Evidence.RECORDING,
-        recordings=(f"{SENAITE}/abbott_architect.txt",),
         note="A test has up to three rows: R3 ends in F (the result), I (its interpretation), P (the signal). R3 also "
         "tells the reagent's lot and serial number: the key of `tests` is R3 without them, "
         "`^^^0021^B-hCG^UNDILUTED^P^^^^F`.",

@@ -305,7 +305,11 @@ DRIVER = Driver(
     variants=VARIANTS,
     link_settings={"baudrate": 9600, "bytesize": 8, "parity": "none", "stopbits": 1},
     evidence=Evidence.RECORDING,
-    recordings=("github.com/blutspende/go-astm", "github.com/deforay/intelis-interfacing"),
+    recordings=(
+        "github.com/blutspende/go-astm",
+        "github.com/deforay/intelis-interfacing",
+        "github.com/senaite/senaite.astm",
+    ),
     sources=("CLSI LIS01-A2 / ASTM E1381-95", "CLSI LIS02-A2 / ASTM E1394-97"),
     example="""\
 [[devices]]

@@ -239,7 +239,7 @@ def _sent(result: Mapping[str, Any], options: GeneXpertOptions) -> tuple[str, st
 DRIVER = Driver(
     name="genexpert",
     maker="Cepheid",
-    summary="GeneXpert systems (Dx, Xpert Check, Infinity) sending results over ASTM, in English or French.",
+    summary="GeneXpert systems (Dx, Xpert Check, Infinity) sending results over ASTM, in any of their languages.",
     links=("tcp-listen", "serial", "tcp", "file"),
     options=GeneXpertOptions,
     quantities=(),
@@ -260,8 +260,16 @@ DRIVER = Driver(
         ),
     ),
     evidence=Evidence.RECORDING,
-    recordings=("github.com/deforay/intelis-interfacing GeneXpert captures",),
-    sources=("CLSI LIS01-A2", "CLSI LIS02-A2", "recordings of GeneXpert software 6.2 and 6.5"),
+    recordings=(
+        "github.com/deforay/intelis-interfacing GeneXpert captures",
+        "github.com/senaite/senaite.astm src/senaite/astm/tests/data/genexpert.txt",
+    ),
+    sources=(
+        "CLSI LIS01-A2",
+        "CLSI LIS02-A2",
+        "Cepheid 301-2002 LIS Interface Protocol Specification; LIS guidance 302-7279, 303-0251",
+        "recordings of GeneXpert software 4.8, 6.2 and 6.5",
+    ),
     example="""\
 [[devices]]
 id = "genexpert-1"
