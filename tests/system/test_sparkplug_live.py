@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import queue
 import threading
@@ -14,10 +15,11 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from simulators.instrument import Instrument
+from simulators.plan import Plan
 from tests.system.daemon import Daemon
 from tests.system.peers import Broker
 
-foreign: Any = pytest.importorskip("pysparkplug", reason="pip install --no-deps pysparkplug protobuf")
 PATIENCE = 20.0
 REBIRTH = "Node Control/Rebirth"
 
@@ -32,6 +34,7 @@ class Node:
     GROUP, NAME, DEVICE = "lab", "edge-1", "freezer-3"
 
     def __init__(self, port: int) -> None:
+        self._foreign: Any = pytest.importorskip("pysparkplug", reason="pip install --no-deps pysparkplug protobuf")
         self._port = port
         self._session = 0
         self._seq = 0
@@ -45,14 +48,14 @@ class Node:
         return f"spBv1.0/{self.GROUP}/{verb}/{self.NAME}" + (f"/{self.DEVICE}" if verb[0] == "D" else "")
 
     def _metric(self, name: str | None, datatype: str, value: Any, alias: int | None = None) -> Any:
-        kind = foreign.DataType[datatype]
-        return foreign.Metric(timestamp=milliseconds(), name=name, datatype=kind, value=value, alias=alias)
+        kind = self._foreign.DataType[datatype]
+        return self._foreign.Metric(timestamp=milliseconds(), name=name, datatype=kind, value=value, alias=alias)
 
     def connect(self) -> None:
         """With the next death certificate as the will; no birth yet."""
         client = mqtt.Client(CallbackAPIVersion.VERSION2, "edge-1")
         client.on_message = self._heard
-        death = foreign.NDeath(timestamp=None, bd_seq_metric=self._metric("bdSeq", "INT64", self._session))
+        death = self._foreign.NDeath(timestamp=None, bd_seq_metric=self._metric("bdSeq", "INT64", self._session))
         client.will_set(self._topic("NDEATH"), death.encode(), qos=1)
         ready = threading.Event()
         client.on_connect = self._subscribe
@@ -69,7 +72,7 @@ class Node:
         if "/STATE/" in message.topic:
             self.states.put(json.loads(message.payload))
             return
-        command = foreign.NCmd.decode(message.payload)
+        command = self._foreign.NCmd.decode(message.payload)
         if any(metric.name == REBIRTH and metric.value is True for metric in command.metrics):
             self.birth()
             self.rebirths.put(self.temperature)
@@ -91,19 +94,19 @@ class Node:
         with self._lock:
             self._seq = 0
             own = (self._metric("bdSeq", "INT64", self._session), self._metric(REBIRTH, "BOOLEAN", False))
-            self._say("NBIRTH", foreign.NBirth(timestamp=milliseconds(), seq=self._next(), metrics=own))
+            self._say("NBIRTH", self._foreign.NBirth(timestamp=milliseconds(), seq=self._next(), metrics=own))
             metrics = (
                 self._metric("Temperature", "FLOAT", self.temperature, 7),
                 self._metric("Cycles", "INT16", -5, 8),
             )
-            self._say("DBIRTH", foreign.DBirth(timestamp=milliseconds(), seq=self._next(), metrics=metrics))
+            self._say("DBIRTH", self._foreign.DBirth(timestamp=milliseconds(), seq=self._next(), metrics=metrics))
 
     def measure(self, value: float) -> None:
         """A reading by its alias: neither name nor datatype."""
         with self._lock:
             self.temperature = value
             metrics = (self._metric(None, "FLOAT", value, 7),)
-            self._say("DDATA", foreign.DData(timestamp=milliseconds(), seq=self._next(), metrics=metrics))
+            self._say("DDATA", self._foreign.DData(timestamp=milliseconds(), seq=self._next(), metrics=metrics))
 
     def lose(self) -> None:
         """A message goes missing."""
@@ -158,6 +161,20 @@ ask_again = "500ms"
     )
 
 
+def wait_for_host(port: int) -> None:
+    """Wait until the host says that it is there: then its subscriptions stand."""
+    states: queue.Queue[Any] = queue.Queue()
+    client = mqtt.Client(CallbackAPIVersion.VERSION2)
+    client.on_message = lambda _client, _userdata, message: states.put(json.loads(message.payload)["online"])
+    client.connect("127.0.0.1", port)
+    client.subscribe("spBv1.0/STATE/assaygate", 1)
+    client.loop_start()
+    while not states.get(timeout=PATIENCE):
+        pass
+    client.disconnect()
+    client.loop_stop()
+
+
 def readings(rows: list[dict[str, Any]], quantity: str) -> list[tuple[float, str]]:
     return [(row["value"], row["quality"]) for row in rows if row["quantity"] == quantity]
 
@@ -170,6 +187,39 @@ def wait_for(daemon: Daemon, quantity: str, value: object) -> list[dict[str, Any
         if [row["value"] for row in rows if row["quantity"] == quantity][-1:] == [value]:
             return rows
         assert time.monotonic() < end, [(row["quantity"], row["value"]) for row in rows]
+
+
+def test_what_a_simulated_node_measured_is_in_the_journal_once_whatever_happens_to_its_connection(
+    tmp_path: Path, broker: Broker
+) -> None:
+    daemon = daemon_for(tmp_path, broker, 'group = "lab"\nnode = "edge-1"\ndevice = "freezer-3"')
+    ledger = tmp_path / "ledger"
+    plan = Plan(
+        "sparkplug",
+        f"mqtt:127.0.0.1:{broker.port}/lab",
+        device="cold",
+        options={"group": "lab", "node": "edge-1", "device": "freezer-3"},
+        rate=100,
+        count=300,
+        ledger=ledger,
+        faults={"mqtt-will": 0.02, "mqtt-duplicate": 0.05},
+    )
+    daemon.start()
+    try:
+        wait_for_host(broker.port)
+        instrument = Instrument(plan)
+        asyncio.run(instrument.run())
+        daemon.until(600, "--quantity", "[dt]*")
+        report = daemon.verify(ledger)
+        rows = daemon.export()
+    finally:
+        daemon.stop()
+    assert instrument.faults.count, "nothing happened to the connection"
+    assert {name: report[name] for name in ("lost", "doubled", "altered", "invented")} == {
+        "lost": 0, "doubled": 0, "altered": 0, "invented": 0,
+    }, report  # fmt: skip
+    sessions = {row["attributes"]["bdSeq"] for row in rows if row["quantity"] == "node-availability"}
+    assert len(sessions) > 1
 
 
 def test_births_data_by_alias_a_gap_answered_on_the_wire_and_a_death(
