@@ -21,7 +21,7 @@ _FLAG = re.compile(r"[^\d\s]{1,12}")  # a flag where a field may hold a range in
 _MASK = re.compile(r"[-*]{2,}|[-*]+\.[-*]+|\++\.\++|\+{5,}|[@#]{3,}")
 # A picture: a file's name, or its content.
 _PICTURE = re.compile(
-    r"(?i)(png|jpe?g|bmp|gif|tiff?)[\\^/&].*|[^|]*\.(png|jpe?g|bmp|gif|tiff?)|.*\bbase64\b.*|[A-Za-z0-9+/\s]{200,}=*"
+    r"(?i)(png|jpe?g|bmp|gif|tiff?)[\\^/&].*|[^|]*\.(png|jpe?g|bmp|gif|tiff?)|.*\bbase64\b.*|[A-Za-z0-9+/]{200,}=*"
 )
 ARROWS: Final = frozenset({"↑", "↓", "↑↑", "↓↓", "H", "L", "HH", "LL", "N", "A", "!", "*"})
 

@@ -132,6 +132,11 @@ def test_a_picture_is_no_result(sent: str) -> None:
     assert str(draft.attributes["picture"]).replace("\\", "&R&") == sent.strip("^")
 
 
+def test_a_long_remark_is_no_picture() -> None:
+    text = "Candida albicans grown in both bottles after two days " * 6
+    assert one(f"R|1|^^^CULT|{text}").value == text.strip()
+
+
 @pytest.mark.parametrize(
     ("field", "unit"),
     [
