@@ -146,11 +146,17 @@ def make(facts: Mapping[str, str], item: Item, rules: Rules, extra: Mapping[str,
         lot=said.get("lot") or None,
         lot_expiry=said.get("lot_expiry") or None,
         run=said.get("run") or None,
-        device_time=" ".join(said[name] for name in ("date", "time") if said.get(name)) or None,
+        device_time=_time(said.get("date", ""), said.get("time", "")),
         quality=work.quality,
         quality_reason=work.reason,
         attributes=work.attributes(),
     )
+
+
+def _time(date: str, time: str) -> str | None:
+    """Date and time as they were said, the digits of both as one number where they are nothing else."""
+    digits = re.fullmatch(r"\d{8}", date) and re.fullmatch(r"\d{4}(?:\d\d)?", time)
+    return ("" if digits else " ").join(filter(None, (date, time))) or None
 
 
 def _is_control(specimen: str | None, kind: str, rules: Rules) -> bool:
@@ -236,7 +242,7 @@ class _Work:
         number = int(text, 16) if item.form == "hex16" else int(text)
         number -= (number >= 0x8000) << 16 if item.form == "hex16" else 0
         self.extra["value_as_sent"] = text
-        return str(Decimal(number).scaleb(-item.decimals)) if item.decimals else str(number)
+        return f"{Decimal(number).scaleb(-item.decimals):f}"
 
     def _suspect(self, text: str) -> None:
         number = _decimal(text)
