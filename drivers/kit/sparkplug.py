@@ -20,8 +20,8 @@ from drivers.kit.sparkplug_values import HOLDERS, Holder, Type, scalar
 NAMESPACE: Final = "spBv1.0"
 BDSEQ, REBIRTH = "bdSeq", "Node Control/Rebirth"
 COMPRESSED: Final = "SPBV1.0_COMPRESSED"
-MOST_UNPACKED: Final = 8 * 1024 * 1024  # bytes of a compressed payload
-MOST_METRICS: Final = 50_000  # of one payload, members of templates included
+MOST_UNPACKED: Final = 4 * 1024 * 1024  # bytes of a compressed payload
+MOST_METRICS: Final = 20_000  # of one payload, members of templates included
 DEEPEST: Final = 8  # templates within templates
 MOST_PROPERTIES: Final = 100
 

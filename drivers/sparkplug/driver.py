@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from drivers.kit.declare import Driver, Evidence, Message, Quantity
+from drivers.kit.declare import Driver, Evidence, Message, Quantity, Variant
 from drivers.kit.exchange import Exchange, Speaker
 from drivers.kit.observation import Draft
 from drivers.kit.sparkplug import write
@@ -72,10 +72,19 @@ DRIVER = Driver(
     encode=encode,
     model="freezer",
     observes=observes,
+    variants=(
+        Variant(
+            name="ignition",
+            models=("Ignition with Cirrus Link MQTT Transmission",),
+            note="units from the tag property engUnit; members of UDTs by their path",
+        ),
+        Variant(name="neuron", models=("EMQX Neuron",), note="the Sparkplug B northbound application"),
+    ),
     evidence=Evidence.MANUAL,
     sources=(
         "Eclipse Sparkplug Specification 3.0, chapters 4 (topics), 5 (operational behavior), 6 (payloads)",
         "Eclipse Tahu, sparkplug_b.proto",
+        "docs.chariot.io, MQTT Transmission: messages published; docs.emqx.com, Neuron: Sparkplug B",
     ),
     example="""\
 [[devices]]

@@ -19,7 +19,7 @@ from drivers.sparkplug.options import SparkplugOptions
 MOST_NODES: Final = 1000
 MOST_DEVICES: Final = 1000  # of a node, that are named in its death
 MOST_KNOWN: Final = 400_000  # names and aliases of all nodes; the node longest silent is forgotten first
-MAX_MESSAGE: Final = 16 * 1024 * 1024
+MAX_MESSAGE: Final = 4 * 1024 * 1024  # it is read while others wait
 UNNAMED: Final = ("group", "edge", "device")  # where nothing says who it is: no topic, no options
 
 

@@ -21,7 +21,7 @@ from drivers.kit.sparkplug_values import Type, put_metric, put_update, value_of
 from drivers.sparkplug import notes
 from drivers.sparkplug.births import Node
 from drivers.sparkplug.driver import DRIVER
-from drivers.sparkplug.host import Host
+from drivers.sparkplug.host import MAX_MESSAGE, Host
 from drivers.sparkplug.node import EdgeNode
 from drivers.sparkplug.options import SparkplugOptions
 
@@ -389,6 +389,21 @@ def test_the_death_of_a_device_leaves_the_node_and_its_other_devices() -> None:
     assert following.asked == []
     following.hear(Verb.DDATA, data(5))
     assert len(following.asked) == 1
+
+
+def test_a_device_whose_nodes_birth_was_missed_is_read_and_the_node_asked() -> None:
+    following = Following(options(node="edge", device="freezer"))
+    following.hear(Verb.DBIRTH, write(T0, [TEMPERATURE], 1))
+    assert [draft.quantity for draft in following.read()] == ["availability", "temperature"]
+    assert len(following.asked) == 1
+    following.hear(Verb.DDATA, data(2))
+    assert [draft.value for draft in following.read()] == [-79.5]
+
+
+def test_what_is_too_long_to_be_followed_is_kept_as_refused() -> None:
+    (event,) = Host(options()).receive_from(TOPICS[Verb.NDATA], bytes(MAX_MESSAGE + 1), 1.0)
+    assert isinstance(event, Rejected)
+    assert len(event.raw) == MAX_MESSAGE + 1
 
 
 # -- what is not ours
