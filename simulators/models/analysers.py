@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from datetime import datetime
+import random
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -21,14 +22,43 @@ ASSAYS: Final = MappingProxyType(
 
 
 class Chemistry(Specimens):
-    """A chemistry analyser: a panel a specimen, a control run every twentieth time."""
+    """A chemistry analyser: a panel a specimen, a control every twentieth time.
+
+    Its reagents have a lot. A lot that drifts reads higher with every draw, patients and controls alike, until a new
+    lot is opened; `qc-shift` moves the controls alone (an old control material) until `qc-good`.
+    """
+
+    EVENTS: Final = ("lot-drift", "new-lot", "qc-shift", "qc-good", "control")
+    DRIFT: Final = 0.004  # of the value, a draw
+    SHIFT: Final = 0.12  # of a control's value: four of its standard deviations
+    SPREAD: Final = 0.03  # of a control, in parts of its value
+
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(rng)
+        self._lot, self._bias, self._drifts, self._shift, self._asked = 1, 0.0, False, 0.0, False
+
+    def happen(self, event: str) -> None:
+        match event:
+            case "lot-drift":
+                self._drifts = True
+            case "new-lot":
+                self._lot, self._bias, self._drifts = self._lot + 1, 0.0, False
+            case "qc-shift" | "qc-good":
+                self._shift = self.SHIFT if event == "qc-shift" else 0.0
+            case "control":
+                self._asked = True
+            case _:
+                super().happen(event)
 
     def draw(self, now: datetime) -> Drawn:
-        control = self.count % 20 == 19
+        control = self.count % 20 == 19 or self._asked
+        self._asked = False
         specimen = self.specimen("QC" if control else "S")
+        self._bias += self.DRIFT if self._drifts else 0.0
+        factor = 1 + self._bias + (self._shift if control else 0.0)
         results = []
         for test, (unit, median, spread, digits, limit) in ASSAYS.items():
-            value = round(median * math.exp(self.rng.gauss(0, 0.03 if control else spread)), digits)
+            value = round(factor * median * math.exp(self.rng.gauss(0, self.SPREAD if control else spread)), digits)
             flags = ["H"] if value > limit and not control else []
             results.append({"test": f"^^^{test}", "quantity": test.lower(), "value": f"{value:.{digits}f}",
                             "unit": unit, "flags": flags})  # fmt: skip
@@ -38,15 +68,52 @@ class Chemistry(Specimens):
             "specimen": specimen,
             "patient": None if control else f"P{self.rng.randrange(10**6):06d}",
             "operator": self.rng.choice(("op1", "op2", "op7")),
+            "lot": f"R{2600 + self._lot}",
             "results": results,
         }
 
 
+class Outbreak:
+    """How likely a patient is positive: `usual`, and during an outbreak more by the day, up to most of them."""
+
+    DOUBLED: Final = timedelta(days=1.5)  # in how long the odds double
+    EVENTS: Final = ("outbreak", "outbreak-over")
+
+    def __init__(self, usual: float) -> None:
+        self._usual = usual
+        self._announced = False
+        self._began: datetime | None = None
+
+    def happen(self, event: str) -> bool:
+        """Whether it was one of its events."""
+        if event not in self.EVENTS:
+            return False
+        self._announced, self._began = event == "outbreak", None
+        return True
+
+    def share(self, now: datetime) -> float:
+        """Of positives, by now."""
+        if not self._announced:
+            return self._usual
+        self._began = self._began or now
+        odds = self._usual / (1 - self._usual) * 2 ** ((now - self._began) / self.DOUBLED)
+        return odds / (1 + odds)
+
+
 class GeneXpert(Specimens):
-    """Cartridges for HIV viral load and SARS-CoV-2; some fail."""
+    """Cartridges for HIV viral load and SARS-CoV-2; some fail. An outbreak makes more of the latter positive."""
 
     HIV: Final = "^^^HIV-1_VL^2^Xpert_HIV-1 Viral Load^2^^"
     COV: Final = "^^^SARS-CoV-2^2^Xpert Xpress SARS-CoV-2^1^^"
+    EVENTS: Final = Outbreak.EVENTS
+
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(rng)
+        self._outbreak = Outbreak(0.3)
+
+    def happen(self, event: str) -> None:
+        if not self._outbreak.happen(event):
+            super().happen(event)
 
     def draw(self, now: datetime) -> Drawn:
         specimen = self.specimen("X")
@@ -55,7 +122,7 @@ class GeneXpert(Specimens):
         if chance < 0.05:
             result = {"test": self.COV, "interpretation": "invalid", "value": None, "error_code": "5017"}
         elif chance < 0.5:
-            call = "detected" if self.rng.random() < 0.3 else "not-detected"
+            call = "detected" if self.rng.random() < self._outbreak.share(now) else "not-detected"
             result = {"test": self.COV, "interpretation": call, "value": None}
         elif chance < 0.75:
             result = {"test": self.HIV, "interpretation": "not-detected", "value": None}
@@ -74,13 +141,30 @@ class GeneXpert(Specimens):
 
 
 class Cassettes(Specimens):
-    """A rapid-test reader: a cassette a draw, some positive, some without a control line."""
+    """A rapid-test reader: a cassette a draw, some positive, some without a control line. A lot that went bad (too
+    warm, too old) loses its control lines."""
+
+    EVENTS: Final = (*Outbreak.EVENTS, "bad-lot", "new-lot")
+
+    def __init__(self, rng: random.Random) -> None:
+        super().__init__(rng)
+        self._outbreak = Outbreak(0.25)
+        self._failing, self._lot = 0.06, "LF2611A"
+
+    def happen(self, event: str) -> None:
+        match event:
+            case "bad-lot":
+                self._failing = 0.5
+            case "new-lot":
+                self._failing, self._lot = 0.06, "LF2612B"
+            case _ if not self._outbreak.happen(event):
+                super().happen(event)
 
     def draw(self, now: datetime) -> Drawn:
         control = self.rng.gauss(900, 90)
-        positive = self.rng.random() < 0.25
+        positive = self.rng.random() < self._outbreak.share(now)
         line = self.rng.gauss(420, 140) if positive else abs(self.rng.gauss(8, 5))
-        if self.rng.random() < 0.06:
+        if self.rng.random() < self._failing:
             control, line = abs(self.rng.gauss(20, 10)), 0.0
         valid = control >= 200
         result = {
@@ -96,7 +180,7 @@ class Cassettes(Specimens):
             "specimen": self.specimen("C"),
             "patient": f"P{self.rng.randrange(10**6):06d}",
             "operator": "op5",
-            "lot": "LF2611A",
+            "lot": self._lot,
             "lot_expiry": "2027-11",
             "run": str(self.count),
             "results": [result],
