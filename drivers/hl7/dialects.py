@@ -44,10 +44,11 @@ DIALECTS = (
     Dialect(
         name="cobas-6800",
         models=("Roche cobas 5800", "Roche cobas 6800", "Roche cobas 8800"),
-        sign=r"(?i)COBAS ?(5|6|8)800|X800DM|\bc(5|6|8)800\b",
+        sign=r"(?i)COBAS ?(5|6|8)800|X800 ?DM|\bc(5|6|8)800\b",
         options={
             "no_value": ("ValueNotSet", "Titer", "NA"),
             "name": (),
+            "run": ("OBX-21",),
             "sender": "COBAS6800/8800",
         },
         evidence=Evidence.RECORDING,
@@ -112,7 +113,7 @@ DIALECTS = (
                 Mark(field="OBX-3.1", pattern=r"^(0\d{4}|1[25]\d{3}|30525-0)$"),
                 Mark(field="OBX", pattern=r"^OBX\|\d*\|ST\|\^[^|]*\^99MRC"),
             ),
-            "operator": ("OBX-16.1", "OBR-28", "OBR-32"),
+            "operator": ("OBX-16.1", "OBR-32"),
             "shape": "ORU^R01",
             "sender": "BC-5300",
         },
@@ -121,10 +122,10 @@ DIALECTS = (
     ),
     Dialect(
         name="mindray-chemistry",
-        models=("Mindray BS-200", "Mindray BS-240", "Mindray BS-480", "URIT-8000", "Dirui CS series"),
-        sign=r"(?i)^Mindray\|BS-?\d",
+        models=("Mindray BS-200", "Mindray BS-240", "Mindray BS-480", "URIT-8000", "Dirui CS series", "Biobase BK-200"),
+        sign=r"(?i)^(Mindray\|BS-?\d|BS-?\d+\w*\|Mindray|Biobase\|BK)",
         options={
-            "test": ("OBX-4", "OBX-3.1"),
+            "test": ("OBX-4", "OBX-3.1", "OBX-3.2", "OBX-3.4"),
             "specimen": ("OBR-2", "OBR-3"),
             "flags": "OBX-8",
             "shape": "ORU^R01",
@@ -203,6 +204,14 @@ DIALECTS = (
         },
         note="IHE PCD-01: OBX-4 counts device, channel and metric; containment rows have no value; the reader's "
         "results have status R (Communication Guidance IHE PCD-01 DEC; IHE DEV Technical Framework).",
+    ),
+    Dialect(
+        name="maglumi",
+        models=("Snibe Maglumi 800", "Snibe Maglumi X3", "Snibe Maglumi X8"),
+        sign=r"(?i)\bMaglumi\b",
+        options={"specimen": ("SPM-2.1", "OBR-2"), "shape": "ORU^R01", "sender": "P1^Maglumi"},
+        note="ORU^R01 with SPM before OBR; OBX names no type and ends its value with ^; messages ask for no answer "
+        "(shapes of the maker's HL7 library as published by integrators).",
     ),
     Dialect(
         name="biosystems",

@@ -59,8 +59,10 @@ CONTROLS = (
     Mark(field="INV-3", equals="CO"),  # of the specimen's own container; table 0384
     Mark(field="MSH-11", equals="Q"),  # haematology analysers of Mindray's kind
     Mark(field="MSH-16", pattern=r"^[12]$"),  # their chemistry analysers: 1 calibration, 2 control
-    Mark(field="OBR-4.2", pattern=r"(?i)\bL?QCR?\b"),
     Mark(field="OBR-4.1", pattern=r"^([LPE]?QC|0000[3-9])$"),
+    Mark(field="OBR-4.2", pattern=r"(?i)\b(L?QCR?|quality control)\b"),
+    Mark(field="OBR-4.4", pattern=r"^[LPE]?QC$"),
+    Mark(field="PID-3.4", equals="QC"),
 )
 # Data beside results: raw signals, cut-offs, times (IHE LAW: OBX-3.4), whatever is no single value.
 SUPPLEMENTS = (
@@ -88,13 +90,13 @@ class Hl7Options(Options):
     """Keep PID's name, birth date, sex, address and the like in the observations' attributes."""
     training: Literal["doubt", "keep"] = "doubt"
     """Messages marked as training or debugging (MSH-11 is T or D): "doubt" makes their results uncertain."""
-    test: tuple[Place, ...] = ("OBX-3.1", "OBX-3.2", "OBX-4")
+    test: tuple[Place, ...] = ("OBX-3.1", "OBX-3.2", "OBX-3.4", "OBX-3.5", "OBX-4")
     """The instrument's name of the test: key of the `tests` map."""
     name: tuple[Place, ...] = ("OBX-3.2", "OBX-4")
     """Where a test whose name is a bare number says what it is."""
     specimen: tuple[Place, ...] = ("SPM-2.1", "SPM-2.2", "SAC-3", "OBR-3", "OBR-2")
     patient: tuple[Place, ...] = ("PID-3", "PID-2")
-    operator: tuple[Place, ...] = ("OBX-16.1", "OBX-16.2")
+    operator: tuple[Place, ...] = ("OBX-16.1", "OBX-16.2", "OBR-34.1")
     time: tuple[Place, ...] = ("OBX-19", "OBX-14", "TQ1-8", "OBR-7", "MSH-7")
     """When it was measured: the first that holds a time; `time_source` in the attributes says which."""
     value: tuple[Place, ...] = ("OBX-5",)

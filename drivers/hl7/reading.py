@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from drivers.hl7.options import Hl7Options
-from drivers.hl7.values import CODED, Said, flags, said
+from drivers.hl7.values import CODED, Said, flag_texts, flags, said
 from drivers.kit.hl7 import Segment
 from drivers.kit.hl7_groups import Entry, Order, located
 from drivers.kit.observation import Draft, Json, Kind, Quality, Status
@@ -144,6 +144,8 @@ def _draft(result: _Result, options: Hl7Options, dialect: str | None) -> Draft:
     lot_expiry, _ = reader.first(options.lot_expiry)
     marked = flags(entry, options)
     attributes = reader.attributes(options.demographics) | told.extra
+    if texts := flag_texts(entry, options):
+        attributes["flag_texts"] = texts
     if extra := _supplements(result.supplements):
         attributes["supplements"] = extra
     if source:
@@ -274,6 +276,7 @@ def _reagent(inv: Segment) -> dict[str, Json]:
 def _supplements(entries: list[Entry]) -> list[Json]:
     """Data beside the result: what each is called, and what it says."""
     told: list[Json] = []
+    entries = [entry for entry in entries if entry.obx.raw(5) or entry.obx.raw(8)]
     for entry in entries[:MOST_SUPPLEMENTS]:
         obx = entry.obx
         one: dict[str, Json] = {"test": obx.at(3) or obx.at(3, 2)}

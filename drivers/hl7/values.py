@@ -184,7 +184,21 @@ def flags(entry: Entry, options: Hl7Options) -> tuple[str, ...]:
             pieces = [piece for piece in segment.components(number, repeat) if piece]
             if pieces:
                 found.append(pieces[0])
-    return tuple(found[:32])
+    return tuple(dict.fromkeys(found))[:32]
+
+
+def flag_texts(entry: Entry, options: Hl7Options) -> dict[str, Json]:
+    """What coded flags say in words, by their codes."""
+    if not options.flags:
+        return {}
+    name, number, *_ = located(options.flags)
+    told: dict[str, Json] = {}
+    for segment in entry.all(name)[:1]:
+        for repeat in range(1, min(len(segment.repeats(number)), 32) + 1):
+            code, text = segment.at(number, 1, repeat=repeat), segment.at(number, 2, repeat=repeat)
+            if code and text and text != code:
+                told[code] = text
+    return told
 
 
 def _flagged(entry: Entry, options: Hl7Options, told: Said) -> None:

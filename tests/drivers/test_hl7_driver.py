@@ -174,6 +174,13 @@ def test_a_test_that_failed_is_a_result_without_a_value() -> None:
     assert (draft.value, draft.status, draft.quality) == (None, Status.CANCELLED, Quality.BAD)
 
 
+def test_the_words_of_coded_flags_are_kept() -> None:
+    draft = result("OBX|1||A|1||||U06T^Pipetting anomaly^99X~U06T^Pipetting anomaly^99X|||X")
+    assert draft.flags == ("U06T",)
+    assert draft.attributes["flag_texts"] == {"U06T": "Pipetting anomaly"}
+    assert draft.status is Status.CANCELLED
+
+
 # ---- around the value
 
 
@@ -217,6 +224,7 @@ def test_persons_are_left_out_unless_asked_for() -> None:
         ("736-9^LYM%^LN", "736-9", "lym-percent", "loinc:736-9"),
         ("731-0^LYM#^LN", "731-0", "lym-count", "loinc:731-0"),
         ("20490^20490^99ROC", "20490", None, None),
+        ("^^^GLU^Glucose", "GLU", None, None),
     ],
 )
 def test_names_of_tests(obx3: str, test: str, quantity: str | None, code: str | None) -> None:
@@ -282,6 +290,8 @@ def test_a_coded_answer_behind_a_number_is_its_call() -> None:
         ("SPM|1|S1", "INV|LOT 7|OK|CO||||||||20270101||||L7", "OBR|1||S1|T"),
         ("OBR|1||S1|00003^LJ QCR^99MRC",),
         ("OBR|1||S1|LQC",),
+        ("OBR|1||S1|^^^QC^Quality Control",),
+        ("PID|1||CTRL1^^^QC", "OBR|1||S1|T"),
     ],
 )
 def test_controls_are_controls(segments: tuple[str, ...]) -> None:
