@@ -22,6 +22,7 @@ from drivers.kit.lines import ACK, BLANK, ETX, MAX_LINE, NAK, STX
 ENQ, EOT, ETB = b"\x05", b"\x04", b"\x17"
 ECHO: Final = 1.0  # seconds within which the same again is an echo of what was answered, not a peer that waited
 QUEUED: Final = 10_000  # messages that may wait
+STRAY: Final = 4096  # bytes outside any block of fixed size that are refused together
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +207,10 @@ class Blocks:
     def _echo(self, raw: bytes, now: float) -> bool:
         """The same as before, so soon that its answer cannot have been missed: an answer more would be taken for one
         to something else."""
-        echo = raw == self._last and now - self._at < ECHO
-        self._last, self._at = (b"", now) if echo else (raw, now)
-        return echo
+        if raw == self._last and now - self._at < ECHO:
+            return True
+        self._last, self._at = raw, now
+        return False
 
     def _between(self, held: bytearray) -> Event | None:
         match = self._stray.search(held, self._scanned, self._max)
@@ -294,26 +296,32 @@ class Sized:
         yield from self._unfinished("the link closed within a block")
 
     def _next(self, held: bytearray) -> Event | None:
-        begins = held.find(self._magic)
-        if begins < 0:
-            begins = len(held) - next(
-                (n for n in range(len(self._magic) - 1, 0, -1) if held.endswith(self._magic[:n])), 0
-            )
+        limit = STRAY + len(self._magic) - 1
+        begins = held.find(self._magic, 0, limit)
+        if begins < 0 and len(held) < limit:
+            return None
         if begins:
-            raw = bytes(held[:begins])
+            raw = bytes(held[: begins if begins > 0 else STRAY])
             return Rejected(raw, Reason.FRAMING, detail="bytes outside a block") if raw.strip(BLANK) else Send(b"", raw)
         if len(held) < self._size:
             return None
         raw = bytes(held[: self._size])
         if why := self._check(raw):  # a byte may be lost: the next block may begin within this one
-            again = raw.find(self._magic, 1)
-            return Rejected(raw[:again] if again > 0 else raw, Reason.CHECKSUM, detail=why)
+            return Rejected(raw[: self._again(raw)], Reason.CHECKSUM, detail=why)
         return Received(raw)
+
+    def _again(self, raw: bytes) -> int:
+        """Where the next block may begin in one that is wrong."""
+        place = raw.find(self._magic, 1)
+        begun = next((n for n in range(len(self._magic) - 1, 0, -1) if raw.endswith(self._magic[:n])), 0)
+        return place if place > 0 else len(raw) - begun
 
     def _unfinished(self, why: str) -> Iterator[Event]:
         raw, self._held, self._due = bytes(self._held), bytearray(), None
-        if raw:
+        if raw.strip(BLANK):
             yield Rejected(raw, Reason.INCOMPLETE, detail=why)
+        elif raw:
+            yield Send(b"", raw)
 
 
 @dataclass

@@ -101,7 +101,7 @@ def _wanted(told: dict[str, str], fields: list[Field], options: TaggedRecordsOpt
     kind = told.get("frame", told.get("kind", "")).strip()
     if options.kind_tag:
         kind = next((said.strip() for tag, said in fields if tag == options.kind_tag), "")
-    if kind in options.silent:
+    if kind in options.ignored:
         return False
     if kind not in options.results:
         raise DecodeError(f"{kind[:20]!r} is no kind of message that is declared")

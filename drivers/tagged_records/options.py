@@ -97,7 +97,7 @@ class TaggedRecordsOptions(WireOptions, Rules):
     """The tag that says what kind of message it is."""
     results: tuple[str, ...] = ()
     """Which kinds have results; () all."""
-    silent: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     """Which kinds say nothing to us: orders, greetings. Any other kind is not read."""
     groups: tuple[Group, ...] = ()
     singles: Single | None = None

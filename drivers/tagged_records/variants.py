@@ -36,7 +36,7 @@ BCI: Final[dict[str, Any]] = {
     "tag_end": "",
     "kind_tag": "mt",
     "results": ("rsl",),
-    "silent": ("mpr",),
+    "ignored": ("mpr",),
     "facts": {"pi": "patient", "si": "si", "ci": "specimen"},
     "groups": [
         {
@@ -126,7 +126,7 @@ MYTHIC: Final = Variant(
         "head": r"(?P<instrument>[^;\r\n]*);(?P<number>[^;\r\n]*);(?P<serial>[^;\r\n]*)(?:;[^\r\n]*)?[\r\n]+"
         r"(?P<frame>[A-Z_]+)[^\r\n]*[\r\n]+",
         "results": ("RESULT",),
-        "silent": ("CALIBRATION", "STARTUP"),
+        "ignored": ("CALIBRATION", "STARTUP"),
         "page": {
             "last": r"END_(?:RESULT|CALI);(\d{1,5})",
             "crc": 1,
@@ -158,13 +158,9 @@ MYTHIC: Final = Variant(
         "print": "EMD22;1;SIM-0001;op\rRESULT\r",
         "print_time": "%H:%M:%S",
     },
-    evidence=Evidence.RECORDING,
-    recordings=(
-        "github.com/senaite/senaite.astm src/senaite/astm/tests/data/emerald/emerald22al_result.txt",
-        "github.com/elexis/elexis-3-base at.gruber.elexis.mythic22/doc/devel/Mythic22-output.txt",
-    ),
     device={"time_format": "dmy"},
-    note="A page of lines up to END_RESULT with its CRC. The page says which system of units is set, not the units: "
+    note="Written from published captures whose line ends are lost. A page of lines up to END_RESULT with its CRC. It "
+    "says which system of units is set, not the units: "
     "declare them by test. TCP port 1200, or RS-232 and no answers (page.kept = \"\").",
 )  # fmt: skip
 
@@ -218,7 +214,7 @@ ABX: Final = Variant(
         "parts_end": " ",
         "head": r" *\d{5} *[\r\n]+(?P<kind>[A-Z-]+) *[\r\n]+",
         "results": ("RESULT", "DIF-RESULT", "RES-RR", "QC-RES"),
-        "silent": ("FILE", "QUERY"),
+        "ignored": ("FILE", "QUERY"),
         "facts": {"u": "specimen", "q": "printed_time", "s": "run"},
         "hidden": ("v", "W", "X", "Y", "Z", "P", "S"),
         "qc_kinds": ("QC-RES",),
