@@ -173,7 +173,7 @@ def _beside(body: bytes, cell: Cell, begins: int, options: FixedRecordsOptions) 
 
 
 def encode(drawn: Mapping[str, Any], options: FixedRecordsOptions) -> bytes:
-    """One record of all results, or one a result where a record holds one."""
+    """One record of all results, or one a result where a record holds one. ValueError where a column is too narrow."""
     layout = next(one for one in options.records if one.does == "results" and one.kind is Kind.RESULT)
     results = list(drawn.get("results", ()))
     single = not layout.repeat and len(layout.cells) == 1 and layout.cells[0].name_at is not None
@@ -249,10 +249,12 @@ def _put(body: bytearray, begins: int, place: Place, data: bytes | None, filler:
     if data is None:
         return
     at, width = place
+    if len(data) > width:
+        raise ValueError(f"{data!r} does not fit into {width} bytes at {begins + at}")
     end = begins + at + width
     if len(body) < end:
         body.extend(b" " * (end - len(body)))
-    body[begins + at : end] = data[-width:].rjust(width, filler)
+    body[begins + at : end] = data.rjust(width, filler)
 
 
 def _identity(options: FixedRecordsOptions) -> Identity:

@@ -200,7 +200,6 @@ def fill(text: str, facts: Mapping[str, Any]) -> str:
         where, zero, width, decimals = aligned.groups()
         if decimals and fact is not None:
             said = f"{float(said):.{int(decimals[1:])}f}"
-        said = said[: int(width)]
         if where == "<":
             return said.ljust(int(width))
         return said.center(int(width)) if where == "^" else said.rjust(int(width), "0" if zero else " ")

@@ -124,6 +124,8 @@ def _drafts(told: dict[str, str], fields: list[Field], options: TaggedRecordsOpt
             runs[-1][1][name] = said
         if tag in options.facts:
             told[options.facts[tag]] = said
+            if runs:
+                runs[-1][1][options.facts[tag]] = said
         elif name:
             continue
         elif (found := _single(tag, said, options)) is not None and not ended:
@@ -131,7 +133,7 @@ def _drafts(told: dict[str, str], fields: list[Field], options: TaggedRecordsOpt
         elif tag not in options.hidden and tag not in grouped and said.strip() and not ended:
             extra.setdefault(tag, said.strip()[:MOST_TEXT])
     for group, facts in runs:
-        yield from _made({**told, **facts}, group.item, options, extra)
+        yield from _made(facts, group.item, options, extra)
     for facts in singles:
         yield from _made({**told, **facts}, options.singles.item if options.singles else Item(), options, extra)
 

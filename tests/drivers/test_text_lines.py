@@ -1,0 +1,279 @@
+"""Printed lines: what no pattern fits, or two do, is not read, and makers' signs keep their meaning."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from drivers.kit.asking import Asking
+from drivers.kit.declare import Identity, Message
+from drivers.kit.exchange import DecodeError, Reason, Received, Rejected, Send
+from drivers.kit.observation import Draft, Kind, Quality
+from drivers.kit.printed import fill
+from drivers.kit.regular import safe
+from drivers.text_lines.driver import DRIVER
+from drivers.text_lines.options import TextLinesOptions
+
+VARIANTS = [variant.name for variant in DRIVER.variants]
+
+
+def decoded(line: str | bytes, variant: str = "", channel: str = "", **options: Any) -> list[Draft]:
+    data = line if isinstance(line, bytes) else line.encode("iso8859-1")
+    preset = DRIVER.preset(variant).options if variant else {}
+    return list(DRIVER.decode(Message(data, channel), TextLinesOptions.model_validate({**preset, **options})))
+
+
+def read(line: str | bytes, variant: str = "", channel: str = "", **options: Any) -> Draft:
+    (draft,) = decoded(line, variant, channel, **options)
+    return draft
+
+
+# ---- makers' formats, as their manuals print them
+
+
+@pytest.mark.parametrize(
+    ("variant", "line", "value", "unit", "quality"),
+    [
+        ("sartorius-sbi", "+   255.09 g  \r\n", "+255.09", "g", Quality.GOOD),
+        ("sartorius-sbi", "N     +   255.09 g  \r\n", "+255.09", "g", Quality.GOOD),
+        ("sartorius-sbi", "-     0.003 mg \r\n", "-0.003", "mg", Quality.GOOD),
+        ("sartorius-sbi", "+   255.09    \r\n", "+255.09", None, Quality.UNCERTAIN),
+        ("sartorius-sbi", "Stat       H  \r\n", None, None, Quality.BAD),
+        ("sartorius-sbi", "      L       \r\n", None, None, Quality.BAD),
+        ("sartorius-sbi", "Stat   Err 54 \r\n", None, None, Quality.BAD),
+        ("and-balance", "ST,+00123.45  g\r\n", "+00123.45", "g", Quality.GOOD),
+        ("and-balance", "US,+00123.45  g\r\n", "+00123.45", "g", Quality.UNCERTAIN),
+        ("and-balance", "OL,+9999999.9\r\n", None, None, Quality.BAD),
+        ("and-balance", "OL,+9999999E+19\r\n", None, None, Quality.BAD),
+        ("ohaus", "     12.345 g     \r\n", "12.345", "g", Quality.GOOD),
+        ("ohaus", "     12.345 kg ?   \r\n", "12.345", "kg", Quality.UNCERTAIN),
+        ("ohaus", "     12.345 g   N\r\n", "12.345", "g", Quality.GOOD),
+        ("radwag", "      18.5 g  \r\n", "18.5", "g", Quality.GOOD),
+        ("radwag", "?     18.5 kg \r\n", "18.5", "kg", Quality.UNCERTAIN),
+        ("radwag", "^   1832.0 g  \r\n", None, "g", Quality.BAD),
+        ("radwag", "S    -   8.5 g  \r\n", "-8.5", "g", Quality.GOOD),
+        ("cozir", " Z 00512\r\n", "00512", "[ppm]", Quality.GOOD),
+        ("labelled", "Osmolality = 291 mOsm/kg\r\n", "291", "mOsm/kg", Quality.GOOD),
+    ],
+)
+def test_a_makers_line_says_what_its_manual_says(
+    variant: str, line: str, value: str | None, unit: str | None, quality: Quality
+) -> None:
+    draft = read(line, variant)
+    assert (draft.value, draft.quality) == (value, quality)
+    assert value is None or draft.unit == unit
+    assert quality is Quality.GOOD or draft.quality_reason
+
+
+def test_vaisala_says_two_things_and_stars_are_none() -> None:
+    humidity, temperature = decoded("RH= 45.2 %RH T= 22.3 'C\r\n", "vaisala-hmt", "air")
+    assert [(one.quantity, one.value, one.unit) for one in (humidity, temperature)] == [
+        ("humidity", "45.2", "%"),
+        ("temperature", "22.3", "Cel"),
+    ]
+    humidity, temperature = decoded("RH= **** %RH T= 22.3 'C\r\n", "vaisala-hmt", "air")
+    assert (humidity.value, humidity.quality, temperature.value) == (None, Quality.BAD, "22.3")
+
+
+def test_a_sensors_power_on_value_is_no_measurement() -> None:
+    options = DRIVER.trial()
+    (after_power_on,) = DRIVER.decode(Message(b"T=85.00 C\r\n"), options)
+    (missing,) = DRIVER.decode(Message(b"T=-127.00 C\r\n"), options)
+    (warm,) = DRIVER.decode(Message(b"T=84.99 C\r\n"), options)
+    assert [one.quality for one in (after_power_on, missing, warm)] == [Quality.UNCERTAIN, Quality.BAD, Quality.GOOD]
+    assert missing.value is None
+
+
+@pytest.mark.parametrize(("digits", "value"), [("0A4F", "26.39"), ("F060", "-40.00"), ("0000", "0.00")])
+def test_hexadecimal_hundredths_are_signed(digits: str, value: str) -> None:
+    draft = read(f"{{S01{digits}\r\n", "huber-pb", "bath")
+    assert (draft.value, draft.attributes["value_as_sent"]) == (value, digits)
+    assert read("{S017FFF\r\n", "huber-pb", "bath").quality is Quality.BAD
+
+
+def test_a_strip_reader_prints_a_specimen_and_its_lines() -> None:
+    first = (
+        "\x0217/03/30     20:23  \nID# 0223            \n MULTI:PANEL-V      \nBUN      7.4 mmol/L \n"
+        "ALP   UNDER <  0.83 \nT-Pro \x1e  82 g/L    \n\x17"
+    )
+    drafts = decoded(first + "\x02SINGLE:             \nCa      2.91 mmol/L \n\x03", "spotchem-ez")
+    assert [(one.test, one.value, one.unit, one.flags) for one in drafts] == [
+        ("BUN", "7.4", "mmol/L", ()),
+        ("ALP", "<  0.83", None, ()),
+        ("T-Pro", "82", "g/L", ("H",)),
+        ("Ca", "2.91", "mmol/L", ()),
+    ]
+    assert {(one.specimen, one.device_time, one.kind) for one in drafts} == {("0223", "17/03/30 20:23", Kind.RESULT)}
+
+
+def test_a_control_is_no_patients_result() -> None:
+    (draft,) = decoded("\x022026-01-15 10:00\r\nID:QC-1\r\n LEU neg\r\n\x03", "urine-strip")
+    assert (draft.kind, draft.specimen, draft.interpretation) == (Kind.QC, "QC-1", "negative")
+
+
+# ---- nothing is guessed
+
+
+@pytest.mark.parametrize("line", ["CO2 450 ppm", "12.3.4", "-5 2", "1 2", "T=", "", "no number", "1e5", "23.4 C 5"])
+def test_a_line_with_no_number_or_several_is_not_read(line: str) -> None:
+    with pytest.raises(DecodeError):
+        decoded(line + "\r\n")
+
+
+@pytest.mark.parametrize(("line", "value"), [("23.45", "23.45"), ("T=-3.4 C", "-3.4"), ("+021,3 %", "+021,3")])
+def test_a_line_with_one_number_is_read_as_it_was_sent(line: str, value: str) -> None:
+    assert read(line).value == value
+
+
+def test_two_patterns_that_say_different_things_are_not_guessed_between() -> None:
+    two = [
+        {"match": r"(?P<value>\d+) C", "quantity": "temperature"},
+        {"match": r"(?P<value>\d+) [CF]", "quantity": "setpoint"},
+    ]
+    with pytest.raises(DecodeError, match="several patterns"):
+        decoded("37 C", patterns=two)
+    assert read("37 F", patterns=two).quantity == "setpoint"
+
+
+def test_an_unknown_status_is_not_taken_for_good() -> None:
+    patterns = [{"match": r"(?P<status>\w+),(?P<value>\d+)", "quantity": "mass"}]
+    with pytest.raises(DecodeError, match="unknown status"):
+        decoded("ZZ,12", patterns=patterns, statuses={"ST": "good"})
+
+
+def test_a_line_that_is_declared_to_be_ignored_says_nothing() -> None:
+    assert decoded("SI A\r\n", "radwag") == []
+
+
+def test_a_message_that_was_broken_off_is_uncertain() -> None:
+    options = TextLinesOptions.model_validate(dict(DRIVER.preset("spotchem-ez").options))
+    data = b"\x0226/01/15     10:00  \nID# 7\nBUN      7.4 mmol/L \n\x17"
+    (draft,) = DRIVER.decode(Message(data, sound=False), options)
+    assert draft.quality is Quality.UNCERTAIN
+
+
+def test_bytes_of_another_character_set_are_not_read() -> None:
+    with pytest.raises(DecodeError) as caught:
+        decoded("23.4 °C".encode("iso8859-1"), encoding="utf-8")
+    assert caught.value.reason is Reason.ENCODING
+
+
+# ---- expressions that could run away
+
+
+@pytest.mark.parametrize(
+    "expression", [r"(a+)+b", r"(a|aa)*b", r"(a?){30}b", r"(?:\d+,?)*x", r".*a.*a.*a.*a.*", r"\s*\s*\s*\s*x"]
+)
+def test_an_expression_that_can_run_away_is_refused(expression: str) -> None:
+    with pytest.raises(ValueError, match=r"repeat|choose"):
+        safe(expression)
+    with pytest.raises(ValidationError):
+        TextLinesOptions.model_validate({"patterns": [{"match": expression}]})
+
+
+@given(line=st.text(alphabet=" 0123456789.,+-gkmRHT=%'C?ABN", max_size=256))
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_any_line_is_read_or_refused(variant: str, line: str) -> None:
+    try:
+        decoded(line, variant, "air")
+    except DecodeError:
+        return
+
+
+@pytest.mark.parametrize("filling", [" ", "0", "+", "a", "* ", "0 ", ", "])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_long_line_is_refused_before_it_is_matched(variant: str, filling: str) -> None:
+    with pytest.raises(DecodeError):
+        decoded("\x02" + filling * 4000 + "\r\n\x03", variant)
+    with pytest.raises(DecodeError):
+        decoded("\x02" + (filling * 128)[:255] + "!\r\n\x03", variant)
+
+
+# ---- asked
+
+
+def asked(variant: str) -> tuple[Asking, TextLinesOptions]:
+    options = TextLinesOptions.model_validate(dict(DRIVER.preset(variant).options))
+    host = DRIVER.host(options)
+    assert isinstance(host, Asking)
+    return host, options
+
+
+def test_a_late_answer_is_not_taken_for_another_questions() -> None:
+    host, options = asked("julabo")
+    questions: list[bytes] = []
+    drafts: list[Draft] = []
+    answers = {b"STATUS\r": b"03 REMOTE START\r\n", b"IN_PV_00\r": b"  37.00\r\n", b"IN_PV_02\r": b"  21.50\r\n"}
+    pending: list[tuple[float, bytes]] = []
+    for step in range(200):
+        now = step * 0.5
+        events = list(host.tick(now)) if host.deadline is not None and host.deadline <= now else []
+        for due, answer in [one for one in pending if one[0] <= now]:
+            pending.remove((due, answer))
+            events += host.receive(answer, now)
+        for event in events:
+            if isinstance(event, Send) and event.data:
+                questions.append(event.data)
+                slow = event.data == b"IN_PV_00\r" and questions.count(event.data) == 2
+                pending.append((now + (4.0 if slow else 0.5), answers[event.data]))
+            elif isinstance(event, Received):
+                drafts += DRIVER.decode(Message(event.raw, event.channel), options)
+    assert {(one.quantity, one.value) for one in drafts if one.kind is Kind.READING} == {
+        ("temperature", "37.00"),
+        ("external-temperature", "21.50"),
+    }
+
+
+def test_what_nobody_asked_for_is_refused_unless_a_pattern_knows_it() -> None:
+    host, _ = asked("ika-namur")
+    assert isinstance(next(iter(host.receive(b"23.5 1\r\n", 0.0))), Rejected)
+    balance, _ = asked("ohaus")
+    (event, *_) = balance.receive(b"     12.345 g     \r\n", 0.0)
+    assert isinstance(event, Received)
+
+
+def test_questions_must_be_told_apart() -> None:
+    line = {"match": r"(?P<value>\d+)", "quantity": "x", "asked": "b"}
+    for table in (
+        {"ask": [{"name": "a", "send": "A"}, {"name": "a", "send": "B"}]},
+        {"ask": [{"name": "a", "send": "A", "sync": "z"}]},
+        {"ask": [{"name": "a", "send": "A"}], "patterns": [line]},
+        {"ask": [{"name": "a", "send": "A"}], "acknowledge": True},
+        {"checksum": "sum8"},
+        {"patterns": [{"match": r"(?P<value>\d+)", "items": [{"value": "other"}]}]},
+        {"patterns": [{"match": r"(?P<value>\d+)", "quality": "excellent"}]},
+        {"patterns": [{"match": r"(?P<value>\d+)", "print": "{value:x}"}]},
+        {"encoding": "utf-16"},
+    ):
+        with pytest.raises(ValidationError):
+            TextLinesOptions.model_validate(table)
+
+
+def test_what_has_its_own_time_is_the_same_when_it_arrives_again() -> None:
+    dated = TextLinesOptions.model_validate(dict(DRIVER.preset("spotchem-ez").options))
+    assert DRIVER.identity(dated) is Identity.CONTENT
+    assert DRIVER.identity(TextLinesOptions()) is Identity.ARRIVAL
+
+
+# ---- both roles
+
+
+@given(value=st.decimals(min_value=0, max_value=999, places=2))
+@pytest.mark.parametrize("variant", ["sartorius-sbi", "and-balance", "ohaus", "radwag"])
+def test_what_is_printed_is_read(variant: str, value: Decimal) -> None:
+    options = DRIVER.trial(variant)
+    printed = DRIVER.encode({"time": None, "readings": {"mass": str(value)}}, options).rpartition(b"\x1f")[2]
+    (draft,) = DRIVER.decode(Message(printed + b"\r\n"), options)
+    assert (Decimal(str(draft.value)), draft.unit, draft.quality) == (value, "g", Quality.GOOD)
+
+
+def test_a_template_is_filled_and_never_evaluated() -> None:
+    assert fill("{value:>8} {unit:<4}|{value:>6.1}", {"value": "1.25", "unit": "g"}) == "    1.25 g   |   1.2"
+    assert fill("{value.__class__} {0} {missing}", {"value": 1}) == "{value.__class__} {0} "
+    assert re.fullmatch(r"\d+", fill("{value:>05}", {"value": 7})) is not None
