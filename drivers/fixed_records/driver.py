@@ -134,6 +134,9 @@ def _columns(body: bytes, layout: Layout, options: FixedRecordsOptions) -> tuple
         if column.strip and said and said.lstrip(column.strip) != said:
             extra[f"{column.name}_as_sent"] = said
             said = said.lstrip(column.strip)
+        if column.form == "date6" and re.fullmatch(r"\d{6}", said):
+            extra[f"{column.name}_as_sent"] = said
+            said = "-".join((said[:2], said[2:4], said[4:]))
         told[column.name] = said
     return told, extra
 

@@ -29,8 +29,8 @@ class Column(Options):
     name: Name
     """What it is, as for a printed line: specimen, patient, date, run ...; any other name goes into the attributes."""
     at: Place
-    form: Literal["text", "float32"] = "text"
-    """"float32": four bytes, little-endian IEEE 754."""
+    form: Literal["text", "float32", "date6"] = "text"
+    """"float32": four bytes, little-endian IEEE 754; "date6": six digits, which are read as three numbers of two."""
     expect: Pattern | None = None
     """What it must be for the record to be read at all, blanks around it apart."""
     strip: Annotated[str, Field(max_length=4)] = ""

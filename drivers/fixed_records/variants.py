@@ -99,7 +99,7 @@ KX21: Final = Variant(
                 "starts": ["D1U", "D1S"],
                 "length": 119,
                 "columns": [
-                    {"name": "date", "at": [3, 6], "expect": r"\d{6}"},
+                    {"name": "date", "at": [3, 6], "form": "date6", "expect": r"\d{6}"},
                     {"name": "analysis", "at": [9, 1]},
                     {"name": "specimen", "at": [10, 12], "strip": "0"},
                     {"name": "pda", "at": [22, 6]},

@@ -19,6 +19,7 @@ CALIBRATED: Final = {
     "conthnor": "uncertain: a control is out of range",
     "conthwst": "uncertain: a control violates the Westgard rules",
 }
+UNITS: Final = {"mUI/ml": "m[IU]/mL", "UI/ml": "[IU]/mL", "uUI/ml": "u[IU]/mL", "µUI/ml": "u[IU]/mL"}
 ASSAYS: Final = [
     {"test": "TSH", "quantity": "tsh", "attached": True, "low": 0.05, "high": 40.0, "step": 0.01},
     {"test": "FER", "quantity": "ferritin", "attached": True, "low": 1.0, "high": 900.0, "step": 0.1},
@@ -60,7 +61,7 @@ MINI_VIDAS: Final = Variant(
     options={**BCI, "print_date": "%m/%d/%y"},
     evidence=Evidence.RECORDING,
     recordings=("github.com/senaite/senaite.astm src/senaite/astm/tests/data/mini_vidas.txt",),
-    device={"time_format": "mdy"},
+    device={"time_format": "mdy", "units": UNITS},
     note="Tags of two letters between STX and ETX, the sum before ETX over all that stands before it. ENQ, ACK, "
     "block, ACK, EOT; 4800 baud, 8N1. Captures have the date as month/day/year: declare `time_format` as it is set.",
 )
@@ -69,7 +70,7 @@ VIDAS_PC: Final = Variant(
     name="vidas-pc",
     models=("bioMerieux VIDAS PC (BCI RS232, BCI NET)",),
     options=BCI,
-    device={"time_format": "dmy", "decimal": ","},
+    device={"time_format": "dmy", "decimal": ",", "units": UNITS},
     note="The same with day/month/year and a decimal comma, as in the maker's example: `qn28,94mUI/ml|y3mUI/ml`.",
 )
 

@@ -77,6 +77,14 @@ def test_a_record_without_a_date_where_one_should_be_is_not_read() -> None:
         decoded(counts(), "sysmex-k-1000")
 
 
+def test_a_date_of_six_digits_is_read_as_its_three_numbers() -> None:
+    values = "".join(f"0{n:03}0" for n in range(1, 19))
+    drafts = decoded(f"D1U2601150{'12':0>12}000000S{values}", "sysmex-k-1000")
+    assert {(one.device_time, one.attributes["date_as_sent"]) for one in drafts} == {("26-01-15", "260115")}
+    assert next((one.value, one.unit) for one in drafts if one.test == "RDW") == ("1.5", None)
+    assert {one.attributes["rdw_select"] for one in drafts} == {"S"}
+
+
 def test_digits_that_are_none_are_a_doubtful_text() -> None:
     draft = next(draft for draft in decoded(counts(values="O" + COUNTS[1:]), "sysmex-kx-21n") if draft.test == "WBC")
     assert (draft.value, draft.quality) == ("O078", Quality.UNCERTAIN)
