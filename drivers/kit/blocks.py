@@ -328,10 +328,11 @@ class Sized:
 class Greeter:
     """The instrument's side where it greets: ENQ, a block, EOT, each waiting for its acknowledgement. A `Speaker`.
 
-    NAK or `wait` seconds without an answer: the block is sent again after `pause`, beginning with ENQ.
+    `wait` seconds without an answer, or `pause` after a NAK, it begins again with ENQ.
     """
 
     wait: float = 5.0
+    pause: float = 1.5
     confirms: bool = True
     delivered: int = 0
     deadline: float | None = None
@@ -356,7 +357,7 @@ class Greeter:
             if not self._queue or self.deadline is None or byte not in (ACK, NAK):
                 yield Send(b"", byte)
             elif byte == NAK:
-                self._told, self.deadline = False, now + self.wait
+                self._told, self.deadline = False, now + self.pause
                 yield Send(EOT, byte)
             elif self._told:
                 self._queue.popleft()
