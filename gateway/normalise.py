@@ -160,7 +160,10 @@ class Normaliser:
         exact = self._settings.tests.get(name)
         if exact is not None or not self._tests:
             return exact or NO_MAP
-        return self._tests.get(_trimmed(name), NO_MAP)
+        for key in (_trimmed(name), *_local_codes(name)):
+            if key and (found := self._tests.get(key)):
+                return found
+        return NO_MAP
 
     # ---- values and calls
 
@@ -367,6 +370,13 @@ def _attributes(draft: Draft, quantity: str, work: _Work) -> Mapping[str, Any]:
 def _trimmed(name: str) -> str:
     """A test's name without the delimiters around it: "^^^SARS" and "SARS" are one."""
     return name.strip("^ \t")
+
+
+@lru_cache(maxsize=4096)
+def _local_codes(name: str) -> tuple[str, ...]:
+    """The maker's code and name in a universal test ID (LIS02-A2 5.6.1), components 4 and 5: "^^^CRP^1^^" is CRP."""
+    parts = name.split("^")
+    return tuple(part.strip() for part in parts[3:5]) if len(parts) > 3 else ()
 
 
 @lru_cache(maxsize=4096)

@@ -99,6 +99,8 @@ class Device:
             yield self._greet(now)
         elif self._state is _State.FREE:
             yield from self._result(now)
+        elif self._state is _State.HEARING and self._due is None:
+            self._due = now + WAIT  # the host may have said its END into the void
 
     def receive(self, document: bytes, now: float) -> Iterator[Event]:
         """What the host says; what is not understood is acknowledged, so that it goes on."""

@@ -132,6 +132,15 @@ def test_a_test_is_found_with_and_without_its_delimiters(key: str, sent: str) ->
     assert made(said("1", test=sent), tests={key: {"quantity": "sars-cov-2-ag"}})["quantity"] == "sars-cov-2-ag"
 
 
+@pytest.mark.parametrize("sent", ["^^^685^SARS^0", "^^^12^SARS", "^^^SARS^1^^", "LN^x^LN^SARS"])
+def test_a_test_is_found_by_its_makers_code_or_name(sent: str) -> None:
+    assert made(said("1", test=sent), tests={"SARS": {"quantity": "sars-cov-2-ag"}})["quantity"] == "sars-cov-2-ag"
+
+
+def test_a_dilution_is_no_makers_code() -> None:
+    assert made(said("1", test="^^^CRP^CRP^1"), tests={"1": {"quantity": "wrong"}})["quantity"] == "crp"
+
+
 def test_an_ignored_test_makes_nothing_and_a_control_is_qc() -> None:
     assert rows(said("1", test="A"), tests={"A": {"ignore": True}}) == []
     assert made(said("1", test="A"), tests={"A": {"kind": "qc"}})["kind"] == "qc"
