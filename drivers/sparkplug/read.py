@@ -69,6 +69,7 @@ def _time(milliseconds: int | None) -> str | None:
 
 
 def _identity(at: Topic, name: str, milliseconds: int | None, value: object) -> tuple[str, ...]:
+    """The same value of the same metric at the same millisecond is one reading, in DATA, in a birth, or sent again."""
     if milliseconds is None or milliseconds < YEAR_2000:
         return ()
     return (at.group, at.node, at.device, name, str(milliseconds), repr(value))
