@@ -17,8 +17,8 @@ from drivers.kit.exchange import DecodeError, Reason, Received, Rejected, Send
 from drivers.kit.observation import Draft, Kind, Quality
 from drivers.kit.printed import fill
 from drivers.kit.regular import safe
+from drivers.kit.text_options import TextLinesOptions
 from drivers.text_lines.driver import DRIVER
-from drivers.text_lines.options import TextLinesOptions
 
 VARIANTS = [variant.name for variant in DRIVER.variants]
 
