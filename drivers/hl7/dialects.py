@@ -196,7 +196,6 @@ DIALECTS = (
             "status": {"R": Status.FINAL},
             "supplements": (
                 *SUPPLEMENTS,
-                Mark(field="OBX-3.2", pattern=r"^MDC_(ATTR_|DEV_.*_(MDS|VMD|CHAN)$)"),
                 Mark(field="OBX-4", pattern=r"^\d+(\.\d+)*\.0$"),
             ),
             "shape": "ORU^R01",

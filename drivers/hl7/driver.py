@@ -18,13 +18,21 @@ from drivers.kit.declare import Driver, Evidence, Message
 from drivers.kit.exchange import DecodeError, Exchange, Speaker
 from drivers.kit.hl7 import Hl7Message, parse
 from drivers.kit.hl7_answers import Answering, answers
-from drivers.kit.hl7_groups import orders
+from drivers.kit.hl7_groups import Entry, Order, orders
 from drivers.kit.mllp import Delivery, Mllp, MllpSpeaker
 from drivers.kit.observation import Draft, Kind, Quality
 from drivers.kit.printer import Printer
 from drivers.kit.whole import Whole
 
-RESULTS: Final = frozenset({"ORU", "OUL", "ORF", ""})
+# What these messages say of observations, they say of others' or of none.
+OTHERS: Final = frozenset(
+    {
+        "ACK", "MCF", "QBP", "QRY", "QCN", "QSB", "QVR", "QCK", "RSP", "RTB", "RDY", "RTQ", "DSR", "OML",
+        "ORL", "ORM", "ORR", "OMG", "ORG", "ESU", "ESR", "EAC", "EAR", "EAN", "INU", "INR", "SSU", "SSR",
+        "LSU", "LSR", "TCU", "TCR", "ADT", "SIU", "MDM", "BAR", "DFT", "MFN", "MFK", "NMQ", "NMR", "NMD",
+        "UDM",
+    }
+)  # fmt: skip
 ALERTS: Final = frozenset({"R40", "R41", "R42"})  # alarms of patient monitors travel as ORU
 
 
@@ -53,7 +61,7 @@ def decode(message: Message, options: Hl7Options) -> Iterator[Draft]:
 
 
 def _drafts(message: Hl7Message, options: Hl7Options) -> Iterator[Draft]:
-    if message.kind not in RESULTS or message.trigger in ALERTS:
+    if message.kind in OTHERS or message.trigger in ALERTS:
         yield from _statuses(message)
         return
     options, dialect = recognised(signature(message), options)
@@ -62,11 +70,11 @@ def _drafts(message: Hl7Message, options: Hl7Options) -> Iterator[Draft]:
         for _, draft in order_drafts(order, options, dialect):
             count += 1
             yield draft
-        if not order.entries and order.notes:
+        if not order.entries and (told := _order_alone(message, order, options)):
             count += 1
-            yield _order_alone(message, order.notes[0].text(3), order.notes[0].end)
+            yield told
     if not count:
-        raise DecodeError("a result message without OBX segments")
+        raise DecodeError(f"a message of type {message.kind[:20] or 'unknown'} without OBX segments")
 
 
 def signature(message: Hl7Message) -> str:
@@ -79,15 +87,23 @@ def signature(message: Hl7Message) -> str:
     return "|".join(parts)
 
 
-def _order_alone(message: Hl7Message, text: str, extent: int) -> Draft:
-    """An order with remarks and no results: what an instrument says of one it could not do."""
+def _order_alone(message: Hl7Message, order: Order, options: Hl7Options) -> Draft | None:
+    """An order without results: that its status has changed (IHE LAW), or why the instrument could not do it."""
+    entry = Entry(message.header, order, message.header)
+    remark = order.notes[0].text(3) if order.notes else ""
+    status = entry.said("ORC-5") or entry.said("OBR-25")
+    if not remark and not status:
+        return None
+    ends = [each.end for each in (order.obr, order.orc, *order.notes) if each]
     return Draft(
         kind=Kind.EVENT,
         test="order",
         quantity="order",
-        value=text or None,
+        value=remark or status,
+        specimen=next((text for place in options.specimen if (text := entry.said(place))), None),
         device_time=message.header.at(7) or None,
-        extent=extent,
+        extent=max(ends),
+        attributes={"order": entry.said("OBR-4.1"), "order_status": status},
     )
 
 

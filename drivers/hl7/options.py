@@ -67,6 +67,7 @@ CONTROLS = (
 # Data beside results: raw signals, cut-offs, times (IHE LAW: OBX-3.4), whatever is no single value.
 SUPPLEMENTS = (
     Mark(field="OBX-3.4", pattern=r"^S_"),
+    Mark(field="OBX-3.2", pattern=r"^MDC_(ATTR_|DEV_.*_(MDS|VMD|CHAN)$)"),  # ISO/IEEE 11073: devices and their parts
     Mark(field="OBX-2", pattern=r"^(ED|RP|NA|MA|DR|TS|DT|TM|DTM|EI|CX|XCN|XPN|XAD|XTN|XON|AD|PN|FC|HD)$"),
 )
 

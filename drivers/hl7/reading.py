@@ -18,6 +18,7 @@ from drivers.kit.results import loinc
 
 _WHEN = re.compile(r"(19|20)\d\d[-/.]?[01]\d")  # the beginning of something that can be a time
 MOST_SUPPLEMENTS: Final = 60  # told of one result
+MOST_NOTES: Final = 30
 MOST_TEXT: Final = 300  # characters of one of them
 _OWN_TIMES = ("OBX", "TQ1")
 
@@ -115,7 +116,7 @@ def _companion(result: _Result, entry: Entry, told: Said) -> bool:
     if (obx.at(3), obx.at(4)) != (before.at(3), before.at(4)):
         return False
     call = told.call or told.value
-    if call is not None and result.told.call is None:
+    if call is not None and result.told.call is None and re.search(r"[^\W\d_]|[-+]$", call):
         result.told.call = call
     elif call is not None and call != result.told.call:
         result.told.extra["coded_answer"] = call
@@ -254,7 +255,7 @@ class _Reader:
         for segment in self._entry.all("PID") if demographics else ():
             told |= {f"PID{number}": text for number in _PERSONAL if (text := segment.text(number))}
         for title, notes in (("comments", self._entry.notes), ("order_comments", self._entry.order.notes)):
-            if texts := [text for note in notes if (text := _note(note))]:
+            if texts := [text for note in notes[:MOST_NOTES] if (text := _note(note))]:
                 told[title] = list(texts)
         if reagents := [one for each in self._entry.others if each.name == "INV" and (one := _reagent(each))]:
             told["reagents"] = list(reagents)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -31,10 +31,12 @@ _SNOMED_NAMES = frozenset({"SCT", "SNM", "SNM3", "SNOMED", "SNOMED-CT", "2.16.84
 FLAG_CALLS: Final[Mapping[str, I]] = MappingProxyType(
     {
         "POS": I.POSITIVE, "NEG": I.NEGATIVE, "DET": I.DETECTED, "ND": I.NOT_DETECTED, "RR": I.REACTIVE,
-        "WR": I.REACTIVE, "NR": I.NON_REACTIVE, "IND": I.INDETERMINATE, "R": I.RESISTANT, "S": I.SUSCEPTIBLE,
-        "I": I.INTERMEDIATE,
+        "WR": I.REACTIVE, "NR": I.NON_REACTIVE, "IND": I.INDETERMINATE,
     }
 )  # fmt: skip
+# The same table's calls of susceptibility: letters that other tests' flags use for other things.
+SUSCEPTIBILITY: Final[Mapping[str, I]] = MappingProxyType({"R": I.RESISTANT, "S": I.SUSCEPTIBLE, "I": I.INTERMEDIATE})
+_SUSCEPTIBLE = re.compile(r"(?i)suscept|resist|\bMIC\b")
 _YES = frozenset({I.POSITIVE, I.DETECTED, I.REACTIVE})
 _NO = frozenset({I.NEGATIVE, I.NOT_DETECTED, I.NON_REACTIVE})
 
@@ -54,6 +56,7 @@ _NUMBER = re.compile(r"[<>]?=?\s*[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
 _WORD = re.compile(r"[^\W\d]{2,}[^\d]*")
 _COMPARATORS: Final[Mapping[str, Comparator]] = MappingProxyType({"<": "<", "<=": "<=", ">": ">", ">=": ">="})
 CODED: Final = frozenset({"CE", "CWE", "CNE", "CF"})
+MOST_FLAGS: Final = 32
 _LONG: Final = frozenset({"TX", "FT"})
 _NUMERIC = re.compile(r"\s*[<>≤≥]?=?\s*[-+]?[.,]?\d")  # begins as a number, with or without a comparator
 
@@ -173,40 +176,42 @@ def _unit(entry: Entry, options: Hl7Options) -> str | None:
     return None
 
 
-def flags(entry: Entry, options: Hl7Options) -> tuple[str, ...]:
-    """Each repetition's code, or its text where it has none."""
+def _coded_flags(entry: Entry, options: Hl7Options) -> Iterator[list[str]]:
+    """The components of each flag that says something."""
     if not options.flags:
-        return ()
+        return
     name, number, *_ = located(options.flags)
-    found = []
     for segment in entry.all(name)[:1]:
-        for repeat in range(1, len(segment.repeats(number)) + 1):
-            pieces = [piece for piece in segment.components(number, repeat) if piece]
-            if pieces:
-                found.append(pieces[0])
-    return tuple(dict.fromkeys(found))[:32]
+        mark = segment.delimiters.component
+        for each in segment.repeats(number)[:MOST_FLAGS]:
+            pieces = [segment.plain(piece) for piece in (each.split(mark, 3) if mark else [each])]
+            if any(pieces):
+                yield pieces
+
+
+def flags(entry: Entry, options: Hl7Options) -> tuple[str, ...]:
+    """Each flag's code, or its text where it has none."""
+    return tuple(dict.fromkeys(next(filter(None, pieces)) for pieces in _coded_flags(entry, options)))
 
 
 def flag_texts(entry: Entry, options: Hl7Options) -> dict[str, Json]:
     """What coded flags say in words, by their codes."""
-    if not options.flags:
-        return {}
-    name, number, *_ = located(options.flags)
-    told: dict[str, Json] = {}
-    for segment in entry.all(name)[:1]:
-        for repeat in range(1, min(len(segment.repeats(number)), 32) + 1):
-            code, text = segment.at(number, 1, repeat=repeat), segment.at(number, 2, repeat=repeat)
-            if code and text and text != code:
-                told[code] = text
-    return told
+    return {
+        pieces[0]: pieces[1]
+        for pieces in _coded_flags(entry, options)
+        if len(pieces) > 1 and pieces[0] and pieces[1] and pieces[0] != pieces[1]
+    }
 
 
 def _flagged(entry: Entry, options: Hl7Options, told: Said) -> None:
     """A call among the flags: it counts where the value is none; where both are and differ, nobody knows."""
+    table = FLAG_CALLS
+    if told.value is None or _SUSCEPTIBLE.search(entry.obx.text(3)) or _SUSCEPTIBLE.search(entry.said("OBR-4.2")):
+        table = MappingProxyType({**FLAG_CALLS, **SUSCEPTIBILITY})
     calls = [
         options.flag_calls.get(flag) or str(known)
         for flag in flags(entry, options)
-        if flag in options.flag_calls or (known := FLAG_CALLS.get(flag.upper()))
+        if flag in options.flag_calls or (known := table.get(flag.upper()))
     ]
     if len(set(calls)) != 1:
         return

@@ -207,6 +207,7 @@ def parse(payload: bytes, encoding: str | None = None) -> list[Hl7Message]:
             if not messages:
                 raise DecodeError("no MSH segment at the beginning")
             messages[-1].segments.append(segment)
+    reader.finish()
     if not messages:
         raise DecodeError("no MSH segment")
     return messages
@@ -220,6 +221,7 @@ class _Reader:
         self._encoding = encoding or "utf-8"
         self._delimiters: Delimiters | None = None
         self._last: Segment | None = None
+        self._more: list[str] = []  # lines that go on with it
 
     def segment(self, line: bytes, end: int) -> Segment | None:
         """The segment a line is; None where it goes on with the one before."""
@@ -236,6 +238,7 @@ class _Reader:
             return None
         if name in HEADERS:
             fields.insert(1, marks.field)
+        self.finish()
         self._last = Segment(name, fields, marks, end, self._encoding, guessed)
         return self._last
 
@@ -243,8 +246,14 @@ class _Reader:
         """A line end within a field: the text belongs to the segment before."""
         if self._last is None:
             raise DecodeError("no MSH segment at the beginning")
-        self._last.fields[-1] += f"\n{text}"
+        self._more.append(text)
         self._last.end = end
+
+    def finish(self) -> None:
+        """The last segment is complete."""
+        if self._last is not None and self._more:
+            self._last.fields[-1] = "\n".join((self._last.fields[-1], *self._more))
+        self._more = []
 
     def _head(self, line: bytes) -> None:
         head = line.decode("latin-1").lstrip()
@@ -314,7 +323,15 @@ def write(rows: Sequence[Row], marks: Delimiters = Delimiters()) -> str:
     return "".join(row.render(marks) + "\r" for row in rows)
 
 
-def headers(payload: bytes) -> Iterator[bytes]:
-    """The MSH segments of a payload, as sent; nothing is decoded."""
-    for match in re.finditer(rb"(?:\A[\x00- \xef\xbb\xbf]*|[\r\n][ \t]*)(MSH[^A-Za-z0-9\s\x00][^\r\n]*)", payload):
-        yield match[1]
+_MSH = re.compile(rb"(?:\A[\x00- \xef\xbb\xbf]*|[\r\n][ \t]*)(?=MSH[^A-Za-z0-9\s\x00])")
+
+
+def texts(payload: bytes) -> Iterator[bytes]:
+    """The messages of a payload as sent, each from its MSH to the next one; nothing is decoded."""
+    start = None
+    for match in _MSH.finditer(payload):
+        if start is not None:
+            yield payload[start : match.start()]
+        start = match.end()
+    if start is not None:
+        yield payload[start:]

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Final, Literal
 
 from drivers.kit.exchange import Event, Reason, Received, Rejected, Send
-from drivers.kit.hl7 import headers
+from drivers.kit.hl7 import texts
 from drivers.kit.mllp import Answer
 
 MOST_ANSWERS: Final = 10_000  # to the messages of one payload
@@ -42,8 +42,9 @@ class Head:
         return pieces[number - 1].strip().upper() if number <= len(pieces) else b""
 
 
-def head(line: bytes) -> Head:
-    """An MSH segment's fields."""
+def head(message: bytes) -> Head:
+    """The fields of a message's first segment, its MSH."""
+    line = re.split(rb"[\r\n]", message, maxsplit=1)[0]
     mark = line[3:4]
     cells = line.split(mark, 60)
     return Head((cells[0], mark, *cells[1:]), mark, cells[1][:1] if len(cells) > 1 else b"^")
@@ -73,14 +74,14 @@ class Answering:
 
     def receive(self, data: bytes, now: float) -> Iterator[Event]:
         """One payload."""
-        lines = list(islice(headers(data), MOST_ANSWERS))
-        if not lines:
+        messages = list(islice(texts(data), MOST_ANSWERS))
+        if not messages:
             yield Rejected(data, Reason.UNREADABLE, self.refuse(data, now), "no MSH segment")
             return
-        if re.match(rb"ACK|MCF", head(lines[0]).kind()):
+        if re.match(rb"ACK|MCF", head(messages[0]).kind()):
             yield Send(b"", data)  # an acknowledgement is never acknowledged
             return
-        answers = [answer for line in lines for answer in self._answers(line, data, now)]
+        answers = [answer for message in messages for answer in self._answers(message, now)]
         yield Received(data, answers[0] if answers else b"")
         for answer in answers[1:]:
             yield Send(answer)
@@ -95,19 +96,20 @@ class Answering:
 
     def refuse(self, beginning: bytes, now: float) -> bytes:
         """The rejection of a payload that is not read, by what its beginning tells."""
-        known = next(headers(beginning), b"MSH|^~\\&")
-        text = b"no MSH segment" if known == b"MSH|^~\\&" else b"message too long"
+        known = next(texts(beginning), b"")
+        text = b"message too long" if known else b"no MSH segment"
+        known = known or b"MSH|^~\\&"
         return self._acknowledgement(head(known), b"AR", now, text)
 
-    def _answers(self, line: bytes, data: bytes, now: float) -> Iterator[bytes]:
+    def _answers(self, message: bytes, now: float) -> Iterator[bytes]:
         """The messages that answer one message, in their order."""
-        asked = head(line)
+        asked = head(message)
         accept, application = asked.field(15).strip().upper(), asked.field(16).strip().upper()
         known = (*_SUCCESS, *_NO_ANSWER)
         enhanced = self._follow and (accept in known or application in known)
-        if _is_response(data):
+        if _is_response(message):
             return
-        query = self._query(asked, data, now)
+        query = self._query(asked, message, now)
         if enhanced and accept in _SUCCESS:
             yield self._acknowledgement(asked, b"CA", now)
         if query is not None:
@@ -207,10 +209,10 @@ def _is_response(data: bytes) -> bool:
 
 def answers(message: bytes, payload: bytes) -> Answer:
     """What a payload says of the message on its way, for `mllp.Delivery`: by MSA-2, and by what MSH-15/16 wait for."""
-    sent = next((head(line) for line in headers(message)), None)
-    for line in headers(payload):
-        mark = line[3:4]
-        cells: Sequence[bytes] = (_segment(payload, b"MSA", mark) or b"").split(mark)
+    sent = next((head(each) for each in texts(message)), None)
+    for reply in texts(payload):
+        mark = reply[3:4]
+        cells: Sequence[bytes] = (_segment(reply, b"MSA", mark) or b"").split(mark)
         if sent is None or len(cells) < 3 or cells[2] != sent.field(10):
             continue
         code = cells[1].strip().upper()

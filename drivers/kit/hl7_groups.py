@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
@@ -23,6 +23,8 @@ a component the first is meant, as in the standard's own short form."""
 
 Anywhere = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2}(-[1-9]\d?(\[[1-9]\d?\])?(\.[1-9]\d?(\.[1-9]\d?)?)?)?$")]
 """A place, or a whole segment as sent ("OBX")."""
+
+MOST_BESIDE: Final = 200  # segments of a kind kept beside an order, an observation or a specimen
 
 _PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:-(\d+)(?:\[(\d+)\])?(?:\.(\d+)(?:\.(\d+))?)?)?")
 
@@ -158,13 +160,10 @@ class _Walk:
                 self._entry = Entry(self._header, order, segment)
                 order.entries.append(self._entry)
             case "NTE":
-                holder_notes = self._entry or self._order or self._patient
-                holder_notes.notes.append(segment)
+                _keep((self._entry or self._order or self._patient).notes, segment)
             case _:
-                if self._entry:
-                    self._entry.others.append(segment)
-                elif self._order:
-                    self._order.others.append(segment)
+                if beside := self._entry or self._order:
+                    _keep(beside.others, segment)
 
     def _begin(self) -> Order:
         self._order, self._entry = Order(self._patient, self._specimen if self._specimen_first else None), None
@@ -190,11 +189,11 @@ class _Walk:
 
     def _take_inv(self, segment: Segment) -> None:
         if self._entry:
-            self._entry.others.append(segment)
+            _keep(self._entry.others, segment)
         elif self._order and self._order.obr and self._specimen_first:
-            self._order.others.append(segment)
+            _keep(self._order.others, segment)
         else:
-            self._holder().contents.append(segment)
+            _keep(self._holder().contents, segment)
 
     def _take_order(self, segment: Segment) -> None:
         order = self._order
@@ -208,12 +207,22 @@ class _Walk:
 
     def finished(self) -> list[Order]:
         """All orders; where a patient has one specimen only, every order of theirs is of it."""
+        if self._specimen_first:
+            return self._all
+        told: dict[int, list[Specimen]] = {}
         for order in self._all:
-            if order.specimen is None and not self._specimen_first:
-                own = [each.specimen for each in self._all if each.patient is order.patient and each.specimen]
-                if len(own) == 1:
-                    order.specimen = own[0]
+            if order.specimen:
+                told.setdefault(id(order.patient), []).append(order.specimen)
+        for order in self._all:
+            own = told.get(id(order.patient), ())
+            if order.specimen is None and len(own) == 1:
+                order.specimen = own[0]
         return self._all
+
+
+def _keep(beside: list[Segment], segment: Segment) -> None:
+    if len(beside) < MOST_BESIDE:
+        beside.append(segment)
 
 
 def entries(message: Hl7Message) -> Iterator[Entry]:

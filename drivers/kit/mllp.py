@@ -26,6 +26,7 @@ QUEUED: Final = 10_000  # messages that may wait
 WAIT: Final = 30.0  # seconds for the answer to a message
 
 _END = re.compile(rb"\x1c(?:[\r\n]|(?=\x0b))|\x0b")  # of a block, or the beginning of another
+_STARTS = re.compile(rb"\x0b+(?=\x0b)")  # blocks with nothing in them
 _BLANK = re.compile(rb"[ \t\r\n\0\x11\x13\x1a\x1c]+")  # what may stand between blocks without meaning anything
 _LACKS_CR = re.compile(rb"[\r\n>]\x1c\Z")  # a document's end and FS: only the last byte is missing
 
@@ -117,6 +118,8 @@ class Mllp:
     def _block(self, now: float) -> Sequence[Event] | None:
         self._skipping = False
         held = self._held
+        if empty := _STARTS.match(held):
+            return [Send(b"", self._take(empty.end()))]
         match = _END.search(held, max(1, self._scanned), self._max)
         if match is None:
             self._scanned = max(1, len(held) - 1)  # FS may be the last byte held

@@ -138,7 +138,8 @@ def test_units_stay_as_sent(obx: str, unit: str | None) -> None:
         ("OBX|1|ST|A||Reactive|||RR", None, Quality.GOOD),
         ("OBX|1|ST|A||Non-Reactive|||RR", None, Quality.UNCERTAIN),
         ("OBX|1|NM|A||0.35|COI||POS", "positive", Quality.GOOD),
-        ("OBX|1|ST|A||>=16|mg/L||R", "resistant", Quality.GOOD),
+        ("OBX|1|ST|M^Meropenem MIC||>=16|mg/L||R", "resistant", Quality.GOOD),
+        ("OBX|1|NM|K||5.1|mmol/L||R", None, Quality.GOOD),
         ("OBX|1|NM|A||5|mg/L||H~A", None, Quality.GOOD),
         ("OBX|1|NM|A||5|mg/L||POS~NEG", None, Quality.GOOD),
         ("OBX|1|CWE|A|||||S", "susceptible", Quality.GOOD),
@@ -280,6 +281,8 @@ def test_a_coded_answer_behind_a_number_is_its_call() -> None:
     empty = one(*segments[:2], "OBX|2|CE|A^A^99ROC|1|^^99ROC")
     assert (empty.value, empty.interpretation) == ("0.41", None)
     assert len(read(*segments[:2], "OBX|2|CE|A^A^99ROC|2|POS^Positive^99ROC")) == 2
+    number = one(*segments[:2], "OBX|2|CE|A^A^99ROC|1|1^^99ROC")
+    assert (number.interpretation, number.attributes["coded_answer"]) == (None, "1")
 
 
 @pytest.mark.parametrize(
@@ -339,6 +342,18 @@ def test_equipment_says_its_state() -> None:
     head = r"MSH|^~\&|X||LIS||20260115093000||ESU^U01^ESU_U01|1|P|2.5"
     draft = one("EQU|SN7^X|20260115093001|OP^Normal", head=head)
     assert (draft.kind, draft.value, draft.device_time) == (Kind.STATUS, "OP", "20260115093001")
+
+
+def test_a_type_nobody_knows_is_read_for_its_observations_or_refused() -> None:
+    head = r"MSH|^~\&|X||LIS||20260115093000||ORU_R01|1|P|2.5"
+    assert one("OBR|1||S1|T", "OBX|1|NM|A||5", head=head).value == "5"
+    with pytest.raises(DecodeError):
+        read("ZZZ|1", head=head)
+
+
+def test_an_order_whose_status_has_changed_is_an_event() -> None:
+    draft = one("SPM|1|S1", "OBR|1|||T", "ORC|SC||||IP", head=OUL.format(sender="X"))
+    assert (draft.kind, draft.value, draft.specimen) == (Kind.EVENT, "IP", "S1")
 
 
 def test_a_result_message_with_nothing_in_it_is_not_read() -> None:

@@ -95,6 +95,12 @@ def test_what_is_put_into_blocks_comes_out_of_them(payloads: list[bytes]) -> Non
     assert [event.raw for event in kept(events)] == [block(payload) for payload in wanted]
 
 
+def test_starts_of_blocks_with_nothing_in_them_are_no_messages() -> None:
+    events = fed(Mllp(Echo()), START * 1000 + block(b"whole"))
+    assert kept(events) == [Received(block(b"whole"), block(b"WHOLE"))]
+    assert len(events) == 2
+
+
 def test_several_blocks_in_one_read_are_answered_one_by_one() -> None:
     events = fed(Mllp(Echo()), block(b"one") + b"\r\n" + block(b"three"))
     assert [event.reply for event in kept(events) if isinstance(event, Received)] == [block(b"ONE"), block(b"THREE")]
