@@ -162,16 +162,47 @@ def doctor(config_path: Path, device: str | None, seconds: float, as_json: bool)
 @click.option(
     "--check", "checking", is_flag=True, help="Test NAME as every driver is tested; print the tier it has earned."
 )
+@click.option(
+    "--new", "new_name", metavar="NAME", help="With --from: write a driver's folder, and say what was recognised."
+)
+@click.option("--from", "recorded", type=click.Path(path_type=Path, exists=True), help="A recording, or raw bytes.")
+@click.option("--into", type=click.Path(path_type=Path), default=".", help="With --new: where the folder goes.")
+@click.option("--expect", is_flag=True, help="Take what the driver in the folder NAME reads of its recording as right.")
 @click.option("--table", "as_table", is_flag=True, help="Print every supported instrument as a Markdown table.")
 @click.option("--variant", help="With --check: this variant only.")
 @click.option("--seed", type=int, default=1, show_default=True, help="With --check: of everything random.")
 @json_option
-def drivers_(name: str | None, checking: bool, as_table: bool, variant: str | None, seed: int, as_json: bool) -> None:
-    """List drivers, or print one driver's manual; --check tests it."""
+def drivers_(
+    name: str | None,
+    checking: bool,
+    new_name: str | None,
+    recorded: Path | None,
+    into: Path,
+    expect: bool,
+    as_table: bool,
+    variant: str | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """List drivers, or print one driver's manual. NAME may be a driver's folder.
+
+    --check tests it as every driver is tested; --new begins one from a recording.
+    """
     import drivers
     from drivers.kit import manual
-    from gateway.workbench import check, known, table
+    from gateway.workbench import check, known, new, table
 
+    if new_name:
+        if recorded is None:
+            raise click.UsageError("name the recording: --from FILE. `assaygate capture` makes one.")
+        new(new_name, recorded, into, click.echo)
+        return
+    if expect:
+        from gateway.scaffold import expect as expected
+
+        count = expected(Path(name or "."))
+        click.echo(f"{count} values are expected now. Look at them: {Path(name or '.') / 'cases' / 'recorded.ndjson'}")
+        return
     if as_table:
         click.echo(table(), nl=False)
         return

@@ -95,6 +95,8 @@ def _astm(data: bytes, channel: str) -> Recognised | None:
         return Recognised("ASTM frames (LIS01-A2) with LIS02-A2 records", "astm", notes=tuple(notes))
     if b"MSH|" in text:
         notes.append("HL7 inside ASTM frames: set the instrument to ASTM records, or to HL7 over MLLP")
+    elif b"\x05\x02" not in data.replace(b"\r\n", b""):
+        return None  # a text that begins with a digit
     return Recognised("ASTM frames (LIS01-A2)", notes=tuple(notes))
 
 
