@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,20 +114,29 @@ def shapes(seen: Recognised) -> list[Shape]:
 def _delimited(rows: Sequence[str], delimiter: str, columns: Sequence[Column]) -> Shape:
     parts: list[str | Spot] = []
     taken: set[str] = set()
-    numbers = [column.at for column in columns if column.kind == "number"]
+    cut = [[cell.strip() for cell in row.split(delimiter)] for row in rows]
+    counters = {column.at for column in columns if _counts([row[column.at - 1] for row in cut])}
+    numbers = [column.at for column in columns if column.kind == "number" and column.at not in counters]
     for column in columns:
-        cells = [row.split(delimiter)[column.at - 1].strip() for row in rows]
+        cells = [row[column.at - 1] for row in cut]
         if parts:
             parts.append(delimiter)
-        spot = Spot(_role(column, numbers, columns, taken), f"[^{re.escape(delimiter)}]*", seen=cells)
+        role = "run" if column.at in counters else _role(column, numbers, taken)
+        spot = Spot(role, f"[^{re.escape(delimiter)}]*", seen=cells)
         taken.add(spot.group)
-        if column.kind == "number" and spot.group not in ("specimen", "run"):
+        if column.at in numbers:
             spot.quantity = "value" if len(numbers) == 1 else f"column-{column.at}"
         parts.append(spot)
     return Shape(parts)
 
 
-def _role(column: Column, numbers: Sequence[int], columns: Sequence[Column], taken: set[str]) -> str:
+def _counts(cells: Sequence[str]) -> bool:
+    """Whether a column is the instrument's own running number."""
+    whole = [int(cell) for cell in cells if cell.isascii() and cell.isdigit()]
+    return len(whole) == len(cells) > 1 and all(after == before + 1 for before, after in pairwise(whole))
+
+
+def _role(column: Column, numbers: Sequence[int], taken: set[str]) -> str:
     """What a column is most likely. It is a guess, and said to be one."""
     after_number = column.at - 1 in numbers
     guess = {"time": "time", "call": "call"}.get(column.kind, "")
@@ -136,7 +146,7 @@ def _role(column: Column, numbers: Sequence[int], columns: Sequence[Column], tak
         guess = "unit"
     elif column.kind == "text" and re.search(r"\d", column.example):
         guess = "specimen"
-    elif column.kind in ("text", "constant") and column.at + 1 in numbers:
+    elif column.kind in ("text", "constant") and column.at + 1 in numbers and len(numbers) == 1:
         guess = "test"
     return guess if guess and guess not in taken else f"column_{column.at}"
 
@@ -199,15 +209,14 @@ def _pattern(shape: Shape) -> Iterator[str]:
     yield f"            match=r{_quoted(shape.expression())},"
     yield f"            print={json.dumps(shape.template(), ensure_ascii=False)},"
     values = shape.values
+    kind = ', kind="result"' if any(spot.group == "specimen" for spot in shape.spots) else ""
     if len(values) == 1 and values[0].group == "value":
-        yield f"            {_facts(values[0])},"
+        yield f"            {_facts(values[0])}{kind},"
     elif values:
         yield "            items=("
         for spot in values:
-            yield f"                Reading(value={_python(spot.group)}, {_facts(spot)}),"
+            yield f"                Reading(value={_python(spot.group)}, {_facts(spot)}{kind}),"
         yield "            ),"
-    if any(spot.group == "specimen" for spot in shape.spots):
-        yield '            kind="result",'
     if not values and not any(spot.group == "call" for spot in shape.spots):
         yield "            ignore=True,"
     yield "        ),"

@@ -21,6 +21,7 @@ READER = (
     b"2026-01-15 09:31:20;S-1002;CRP;3,4;mg/L;neg\r\n"
     b"2026-01-15 09:33:20;S-1003;CRP;<0,5;mg/L;neg\r\n"
 )
+PANEL = b"S-1,35.9,5.4,140\r\nS-2,36.1,4.1,133\r\nS-3,37.0,3.9,137\r\n"
 METER = b"pH 7.02 ATC 25.1 C\r\npH 7.03 ATC 25.0 C\r\nCAL OK\r\npH -0.01 ATC 25.0 C\r\n"
 
 
@@ -46,8 +47,9 @@ def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         (READER, ["semicolons", "decimal comma", "a call"], ["12,4", "3,4", "<0,5"]),
         (METER, ["pH # ATC # C"], ["7.02", "25.1", "7.03", "25.0", "-0.01", "25.0"]),
         (FRAMES, ["between STX and ETX", "the sum of text and ETX", "bars"], ["5.4", "6.1", "4.9"]),
+        (PANEL, ["4 columns between commas"], ["35.9", "5.4", "140", "36.1", "4.1", "133", "37.0", "3.9", "137"]),
     ],
-    ids=["columns", "labels", "frames"],
+    ids=["columns", "labels", "frames", "panel"],
 )
 def test_a_recording_becomes_a_driver_that_passes_the_kit(
     tmp_path: Path, said: bytes, recognised: list[str], values: list[str]
