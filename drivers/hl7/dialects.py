@@ -189,20 +189,18 @@ DIALECTS = (
     Dialect(
         name="pcd-01",
         models=("SD BIOSENSOR STANDARD F200", "SD BIOSENSOR STANDARD F2400", "SD BIOSENSOR STANDARD F100"),
-        sign=r"IHE_PCD_001\^|IHE PCD",
+        sign=r"IHE PCD\b",
         options={
-            "test": ("OBX-3.1", "OBX-3.2"),
+            "specimen": ("SPM-2.1", "SAC-3", "PID-3"),
             "time": ("OBX-14", "OBX-19", "OBR-7", "MSH-7"),
             "status": {"R": Status.FINAL},
-            "supplements": (
-                *SUPPLEMENTS,
-                Mark(field="OBX-4", pattern=r"^\d+(\.\d+)*\.0$"),
-            ),
+            "supplements": (*SUPPLEMENTS, Mark(field="OBX-4", pattern=r"^\d+(\.\d+)*\.0$")),
             "shape": "ORU^R01",
             "sender": "STANDARD F",
         },
-        note="IHE PCD-01: OBX-4 counts device, channel and metric; containment rows have no value; the reader's "
-        "results have status R (Communication Guidance IHE PCD-01 DEC; IHE DEV Technical Framework).",
+        note="IHE PCD-01: OBX-4 counts device, channel and metric, and containment rows have no value; OBR-2 and OBR-3 "
+        "name the message, so the identifier typed in stands in PID-3 (Communication Guidance IHE PCD-01 DEC; a "
+        "message of an F2400 published by integrators).",
     ),
     Dialect(
         name="maglumi",
@@ -218,13 +216,6 @@ DIALECTS = (
         sign=r"(?i)\bBioSystems\b",
         options={"sender": "BA400"},
         note="IHE LAW; OBX-8 carries numbers of remarks; controls have SPM-11 Q and INV-3 CO (technical note TN0001).",
-    ),
-    Dialect(
-        name="horiba",
-        models=("Horiba Yumizen H500", "Horiba Yumizen H550", "Horiba Yumizen H1500"),
-        sign=r"(?i)\byumizen|^H5[05]0\b",
-        options={"sender": "H550"},
-        note="IHE LAW-like OUL^R22; matrices and curves come as ED and are named only.",
     ),
 )
 
