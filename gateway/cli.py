@@ -282,18 +282,45 @@ def tap(config_path: Path, device: str, as_json: bool) -> None:
 
 
 @main.command()
-@config_option
-@click.argument("device")
+@click.option("-c", "--config", "config_path", type=click.Path(path_type=Path), envvar="ASSAYGATE_CONFIG")
+@click.argument("device", required=False)
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
 @click.option("--for", "seconds", type=float, help="Stop after so many seconds (default: at Ctrl-C).")
-def capture(config_path: Path, device: str, output: Path, seconds: float | None) -> None:
-    """Record a device's wire traffic, both ways, with its timing."""
-    from gateway.foreground import run as run_on
-    from gateway.traffic import record
+@click.option(
+    "--between",
+    nargs=2,
+    metavar="INSTRUMENT HOST",
+    help="Stand between an instrument (serial:PATH[@RATE], tcp:HOST:PORT, tcp-listen:HOST:PORT) and its present host "
+    "(the same, or pty:PATH); hand everything on and record it, masked.",
+)
+@click.option("--mask/--unmasked", default=None, help="Hide names and identifiers (default: with --between).")
+@click.option("--mask-also", multiple=True, metavar="REGEX", help="Hide what fits this, too; repeatable.")
+def capture(
+    config_path: Path | None,
+    device: str | None,
+    output: Path,
+    seconds: float | None,
+    between: tuple[str, str] | None,
+    mask: bool | None,
+    mask_also: tuple[str, ...],
+) -> None:
+    """Record wire traffic, both ways, with its timing: a DEVICE's, or between an instrument and another host."""
+    import secrets
 
+    from drivers.kit.masking import Mask
+    from gateway import traffic
+    from gateway.foreground import run as run_on
+
+    hidden = bool(between or mask_also) if mask is None else mask
+    chosen = Mask(secrets.token_bytes(16), mask_also) if hidden else None
+    if between:
+        run_on(traffic.between(*between, output, seconds, chosen, click.echo))
+        return
+    if config_path is None or device is None:
+        raise click.UsageError("name a device (-c FILE DEVICE), or --between INSTRUMENT HOST.")
     config = _load(config_path)
     driver = next((d.driver for d in config.devices if d.id == device), "")
-    run_on(record(config.gateway.data_dir, device, driver, output, seconds, click.echo))
+    run_on(traffic.record(config.gateway.data_dir, device, driver, output, seconds, chosen, click.echo))
 
 
 @main.command()

@@ -15,6 +15,7 @@ import drivers
 from drivers.kit import recording
 from drivers.kit.declare import Driver
 from drivers.kit.exchange import Rejected
+from drivers.kit.masking import Mask
 from gateway import control
 from gateway.decode import Failure, Reading, read
 from gateway.journal.schema import BROKEN, LAST
@@ -24,6 +25,7 @@ from gateway.wire_text import dump, judgements, readable
 
 Echo = Callable[[str], None]
 ANSWER_WITHIN = 20.0  # seconds
+MOST_HELD = 200_000  # pieces in memory until they are masked
 
 
 async def watch(data_dir: Path, device: str, echo: Echo, *, as_json: bool) -> None:
@@ -46,9 +48,14 @@ async def watch(data_dir: Path, device: str, echo: Echo, *, as_json: bool) -> No
             echo(f"    !! {judgement}")
 
 
-async def record(data_dir: Path, device: str, driver: str, output: Path, seconds: float | None, echo: Echo) -> None:
-    """Write a device's traffic to a recording, for so long or until interrupted; at the end say how many pieces."""
-    count, started = 0, None
+async def record(
+    data_dir: Path, device: str, driver: str, output: Path, seconds: float | None, mask: Mask | None, echo: Echo
+) -> None:
+    """Write a device's traffic to a recording, for so long or until interrupted; at the end say how many pieces.
+
+    What is masked is written at the end.
+    """
+    count, started, held = 0, None, list[recording.Piece]()
     with output.open("w", encoding="utf-8") as file:
         file.write(recording.write((), driver, f"device {device}"))
         try:
@@ -60,13 +67,40 @@ async def record(data_dir: Path, device: str, driver: str, output: Path, seconds
                     channel = piece["peer"] if "/" in piece["peer"] and not piece["peer"].startswith("/dev") else ""
                     incoming = piece["direction"] == "in"
                     data = bytes.fromhex(piece["hex"])
-                    file.write(recording.line(recording.Piece(piece["at"] - started, incoming, data, channel)))
-                    file.flush()
                     count += 1
+                    one = recording.Piece(piece["at"] - started, incoming, data, channel)
+                    if mask is not None and len(held) < MOST_HELD:
+                        held.append(one)
+                        continue
+                    if mask is not None:
+                        break
+                    file.write(recording.line(one))
+                    file.flush()
         except TimeoutError:
             pass
         finally:
+            if mask is not None:
+                file.writelines(recording.line(one) for one in mask.pieces(held))
             echo(f"{count} pieces of traffic in {output}")
+
+
+async def between(
+    instrument: str, host: str, output: Path, seconds: float | None, mask: Mask | None, echo: Echo
+) -> None:
+    """Stand between an instrument and its present host, hand everything on unchanged, and record it both ways.
+
+    Errors: LookupError, OSError.
+    """
+    from simulators.plan import Plan
+    from simulators.recorder import Tape
+    from simulators.run import relay
+
+    tape = Tape(output, note=f"between {instrument} and {host}", mask=mask)
+    try:
+        await relay(Plan("", host, seconds=seconds), instrument, echo, tape)
+    finally:
+        tape.close()
+        echo(f"{tape.pieces} pieces of traffic in {output}" + (", names and identifiers masked" if mask else ""))
 
 
 def decode_recording(path: Path, driver_name: str, variant: str, words: Sequence[str]) -> Iterator[str]:

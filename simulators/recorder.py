@@ -7,19 +7,26 @@ from collections.abc import Callable
 from pathlib import Path
 
 from drivers.kit import recording
+from drivers.kit.masking import Mask
 from drivers.kit.recording import Piece
 from simulators.endpoints import Endpoint, GoneError, either
 from simulators.faults import Faults
 from simulators.wire import Broken, ToHost, Wire, away
 
+MOST_HELD = 200_000  # pieces in memory until they are masked
 RETRY = 0.2  # seconds between tries to connect
 
 
 class Tape:
-    """Writes pieces of traffic as they come (`drivers.kit.recording`); None writes nothing. Errors: OSError."""
+    """Writes pieces of traffic as they come (`drivers.kit.recording`); None writes nothing. Errors: OSError.
 
-    def __init__(self, path: Path | None, driver: str = "", note: str = "") -> None:
+    With a `mask` nothing is written before the end: then all of it is, masked.
+    """
+
+    def __init__(self, path: Path | None, driver: str = "", note: str = "", mask: Mask | None = None) -> None:
         self._file = path.open("w", encoding="utf-8", buffering=1) if path else None
+        self._mask = mask
+        self._held: list[Piece] = []
         self._started: float | None = None
         self.pieces = 0
         if self._file:
@@ -30,12 +37,20 @@ class Tape:
         if self._file is None or not data:
             return
         self._started = now if self._started is None else self._started
-        self._file.write(recording.line(Piece(now - self._started, incoming, data)))
+        piece = Piece(now - self._started, incoming, data)
         self.pieces += 1
+        if self._mask is None:
+            self._file.write(recording.line(piece))
+            return
+        self._held.append(piece)
+        if len(self._held) >= MOST_HELD:
+            raise OSError(f"{MOST_HELD} pieces are as many as can be masked: record in parts")
 
     def close(self) -> None:
         """The end of the recording."""
         if self._file:
+            if self._mask:
+                self._file.writelines(recording.line(piece) for piece in self._mask.pieces(self._held))
             self._file.close()
             self._file = None
 
@@ -47,8 +62,15 @@ class Relay:
     A host with questions for an instrument that is not there yet waits: nothing is kept for later.
     """
 
-    def __init__(self, instrument: Endpoint, host: Endpoint, faults: Faults, tape: Tape) -> None:
-        self._instrument, self._host, self._tape = instrument, host, tape
+    def __init__(
+        self,
+        instrument: Endpoint,
+        host: Endpoint,
+        faults: Faults,
+        tape: Tape,
+        tell: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        self._instrument, self._host, self._tape, self._tell = instrument, host, tape, tell
         self._wire = Wire(faults)
         self._moved = asyncio.Event()
 
@@ -65,6 +87,7 @@ class Relay:
                 try:
                     await self._host.open(self._said_by(self._wire.hear))
                     await self._instrument.open(self._said_by(self._wire.say))
+                    self._tell(f"{self._instrument.address} and {self._host.address} are joined")
                     how = await self._pass_on()
                 except GoneError:
                     await asyncio.sleep(RETRY)

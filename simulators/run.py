@@ -67,12 +67,12 @@ async def scenario(chosen: Scenario, wishes: Wishes, tell: Tell) -> None:
         tell(f"{name}: {it.sent} sent, {it.acknowledged} acknowledged, {it.faults.count} faults")
 
 
-async def relay(plan: Plan, real: str, tell: Tell) -> None:
-    """A real instrument at `real`, handed on at the plan's link and recorded."""
-    host = build(plan, lambda: None, Faults({}, 1))
+async def relay(plan: Plan, real: str, tell: Tell, tape: Tape | None = None) -> None:
+    """A real instrument at `real`, handed on at the plan's link and recorded. Errors: LookupError, OSError."""
+    host = _real(plan.link) if plan.link.startswith("serial:") else build(plan, lambda: None, Faults({}, 1))
     if host.acknowledges:
-        raise LookupError("a relay passes bytes on, not messages. Give pty, tcp, tcp-listen or rfc2217 as --link.")
-    between = Relay(_real(real), host, Faults(plan.faults, plan.seed), Tape(plan.record, plan.driver))
+        raise LookupError("a relay passes bytes on, not messages. Give pty, tcp, tcp-listen, serial or rfc2217.")
+    between = Relay(_real(real), host, Faults(plan.faults, plan.seed), tape or Tape(plan.record, plan.driver), tell)
     tell(f"{real} is handed on at {between.address}")
     try:
         async with asyncio.timeout(plan.seconds):
