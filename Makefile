@@ -16,8 +16,9 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
-$(VENV)/.ready-dev: requirements-dev.lock $(VENV)/.ready
+$(VENV)/.ready-dev: requirements-dev.lock requirements-peers.lock $(VENV)/.ready
 	$(PIP) install --require-hashes -r requirements-dev.lock
+	$(PIP) install --require-hashes --no-deps -r requirements-peers.lock
 	touch $@
 
 # Simulated instruments and a live page; Ctrl-C stops it.
@@ -45,7 +46,7 @@ bench: $(VENV)/.ready-dev $(VENV)/.ready-system
 
 # Versions and hashes only: no registry's address goes into a lock.
 COMPILE := $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
-	--no-emit-find-links --no-emit-trusted-host --no-header --extra build --extra demo --extra notify
+	--no-emit-find-links --no-emit-trusted-host --no-header --extra build --extra demo --extra notify --extra tables
 lock: $(VENV)/.ready
 	$(PIP) install pip-tools
 	$(COMPILE) --upgrade --output-file requirements.lock pyproject.toml

@@ -52,6 +52,8 @@ def _options(driver: Driver) -> list[dict[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str) and not value.isprintable():
+        return repr(value)  # control characters are read by their codes
     return value if isinstance(value, str | int | float | bool | None) else str(value)
 
 
