@@ -285,6 +285,7 @@ class MqttEndpoint:
         except aiomqtt.MqttError as error:
             await stack.aclose()
             raise GoneError(str(error)) from None
+        client._disconnected.add_done_callback(lambda lost: lost.cancelled() or lost.exception())  # noqa: SLF001
         self._stack, self._client = stack, client
         self.gone.clear()
         self._listening = asyncio.create_task(self._listen(client, received), name=f"listen:{self.address}")

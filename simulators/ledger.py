@@ -8,7 +8,8 @@ stored one must equal.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -18,17 +19,24 @@ from drivers.kit.words import interpret
 CARRIED = ("specimen", "patient", "operator", "lot", "lot_expiry", "run")
 
 
-def meant(drawn: Mapping[str, Any], fields: Collection[str] = CARRIED) -> list[dict[str, Any]]:
-    """The observations a message should become, as far as the instrument can know them, and of the fields that say
-    whose it is as far as its protocol has a place for them (`fields`)."""
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What an instrument's messages have a place for: fields of `CARRIED`, and quantities (None: whatever it reads)."""
+
+    fields: frozenset[str] = frozenset(CARRIED)
+    quantities: frozenset[str] | None = None
+
+
+def meant(drawn: Mapping[str, Any], has: Carried = Carried()) -> list[dict[str, Any]]:
+    """The observations a message should become, as far as the instrument can know them and say them."""
     time = drawn["time"].astimezone(UTC)
     if "readings" in drawn:
         return [
             {"kind": "reading", "quantity": quantity, "value": _plain(value), "time": _time(time)}
             for quantity, value in drawn["readings"].items()
-            if value is not None
+            if value is not None and (has.quantities is None or quantity in has.quantities)
         ]
-    carried = {name: drawn[name] for name in CARRIED if name in fields and drawn.get(name) is not None}
+    carried = {name: drawn[name] for name in CARRIED if name in has.fields and drawn.get(name) is not None}
     found = []
     for result in drawn.get("results", ()):
         one = {"kind": drawn.get("kind", "result"), "test": result.get("test"), **carried, "time": _time(time, 0)}

@@ -17,14 +17,14 @@ from drivers.kit.recording import Piece, play
 from simulators.bench import Bench
 from simulators.damage import DAMAGE
 from simulators.faults import Guard, Medium, possible
-from simulators.ledger import CARRIED
+from simulators.ledger import CARRIED, Carried
 from simulators.models import model
 
 START: Final = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
 MESSAGES: Final = 21  # one of them a control's
 MEDIA: Final[Mapping[str, Medium]] = MappingProxyType(
     {"serial": Medium.LINE, "tcp": Medium.STREAM, "tcp-listen": Medium.STREAM, "mqtt": Medium.BROKER,
-     "file": Medium.FOLDER}
+     "file": Medium.FOLDER, "opcua": Medium.BROKER, "sila": Medium.BROKER}
 )  # fmt: skip
 TRIES: Final = 40  # places at which a conversation is damaged
 CALM: Final = 120.0  # seconds after which a conversation is over
@@ -58,11 +58,12 @@ def conversation(driver: Driver, options: Any, messages: int, named: str = "") -
     return bench
 
 
-def carried(driver: Driver, options: Any, named: str = "") -> frozenset[str]:
-    """The fields of a ledger's observation (`ledger.CARRIED`) that this instrument has a place for."""
+def carried(driver: Driver, options: Any, named: str = "") -> Carried:
+    """What of a ledger's observation this instrument has a place for."""
     heard = conversation(driver, options, MESSAGES, named).heard
     drafts = [draft for message in heard for draft in _decoded(driver, message, options)]
-    return frozenset(name for name in CARRIED if any(getattr(draft, name) is not None for draft in drafts))
+    fields = frozenset(name for name in CARRIED if any(getattr(draft, name) is not None for draft in drafts))
+    return Carried(fields, frozenset(draft.quantity for draft in drafts if draft.quantity) or None)
 
 
 def guards(driver: Driver, options: Any) -> frozenset[Guard]:
