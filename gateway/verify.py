@@ -60,6 +60,19 @@ def _value(value: Any) -> Any:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
+def _means(value: Any, row: dict[str, Any]) -> bool:
+    """Whether the stored value is the one meant, or became of it by a rule that is kept beside it."""
+    sent = row["attributes"].get("value_as_sent", row["value"])
+    return _value(value) in (_value(row["value"]), _value(sent), _number(sent))
+
+
+def _number(text: Any) -> Any:
+    try:
+        return float(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
 def _seconds(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
@@ -133,6 +146,6 @@ def _differs(one: dict[str, Any], row: dict[str, Any]) -> str:
     for name in ("kind", "specimen", "patient", "operator", "lot", "lot_expiry", "run", "interpretation", "flags"):
         if name in one and one[name] != row[name]:
             return f"{row['device']} {name} is {row[name]!r}, meant {one[name]!r}"
-    if "value" in one and one["value"] is not None and _value(row["value"]) != _value(one["value"]):
+    if "value" in one and one["value"] is not None and not _means(one["value"], row):
         return f"{row['device']} value is {row['value']!r}, meant {one['value']!r}"
     return ""

@@ -21,10 +21,13 @@ CARRIED = ("specimen", "patient", "operator", "lot", "lot_expiry", "run")
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What an instrument's messages have a place for: fields of `CARRIED`, and quantities (None: whatever it reads)."""
+    """What an instrument's messages have a place for: fields of `CARRIED`, quantities (None: whatever it reads), flags,
+    and whether they can say that a result is a control's."""
 
     fields: frozenset[str] = frozenset(CARRIED)
     quantities: frozenset[str] | None = None
+    flags: bool = True
+    controls: bool = True
 
 
 def meant(drawn: Mapping[str, Any], has: Carried = Carried()) -> list[dict[str, Any]]:
@@ -42,11 +45,11 @@ def meant(drawn: Mapping[str, Any], has: Carried = Carried()) -> list[dict[str, 
         one = {"kind": drawn.get("kind", "result"), "test": result.get("test"), **carried, "time": _time(time, 0)}
         if result.get("quantity"):
             one["quantity"] = result["quantity"]
-        if result.get("interpretation") is not None:
-            one["interpretation"] = str(interpret(result["interpretation"]) or result["interpretation"])
+        if result.get("interpretation") is not None and (call := interpret(result["interpretation"])):
+            one["interpretation"] = str(call)  # an instrument's own words mean what its configuration says
         if result.get("value") is not None:
             one["value"] = _plain(result["value"])
-        if result.get("flags"):
+        if result.get("flags") and has.flags:
             one["flags"] = list(result["flags"])
         found.append(one)
     return found

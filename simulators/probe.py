@@ -12,7 +12,7 @@ from typing import Any, Final
 import drivers
 from drivers.kit.declare import Driver, Identity, Message
 from drivers.kit.exchange import DecodeError
-from drivers.kit.observation import Draft
+from drivers.kit.observation import Draft, Kind
 from drivers.kit.recording import Piece, play
 from simulators.bench import Bench
 from simulators.damage import DAMAGE
@@ -63,7 +63,12 @@ def carried(driver: Driver, options: Any, named: str = "") -> Carried:
     heard = conversation(driver, options, MESSAGES, named).heard
     drafts = [draft for message in heard for draft in _decoded(driver, message, options)]
     fields = frozenset(name for name in CARRIED if any(getattr(draft, name) is not None for draft in drafts))
-    return Carried(fields, frozenset(draft.quantity for draft in drafts if draft.quantity) or None)
+    return Carried(
+        fields,
+        frozenset(draft.quantity for draft in drafts if draft.quantity) or None,
+        any(draft.flags for draft in drafts),
+        any(draft.kind is Kind.QC for draft in drafts),
+    )
 
 
 def guards(driver: Driver, options: Any) -> frozenset[Guard]:

@@ -89,6 +89,8 @@ class Source:
         if self.faults.happens("clock-drift"):
             self._off += timedelta(seconds=DRIFT)
         drawn = self.model.draw(self._clock.at(elapsed))
+        if drawn.get("kind") == "qc" and not self._carried.controls:
+            drawn = self.model.draw(self._clock.at(elapsed))  # it could not say so, and would be taken for a patient's
         drawn = {**drawn, "time": drawn["time"] + self._off}  # the world does not mind what the clock says
         message = self.driver.encode(drawn, self.options)
         self.sent += 1

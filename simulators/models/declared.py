@@ -12,7 +12,7 @@ from drivers.kit.declare import Quantity
 from drivers.kit.observation import Kind
 from simulators.models.world import Drawn, Specimens, Stepped
 
-STEPS: Final = 10_000  # of a range whose resolution is not declared
+STEPS: Final = 200  # at least, of a range whose resolution is not declared
 PULL: Final = 0.02  # how fast a wandering reading comes back to the middle, a second
 
 
@@ -72,9 +72,14 @@ def in_range(quantity: Quantity, place: float) -> int | float:
     """The value at `place` (0 to 1) of the declared range, at the declared resolution."""
     low = Decimal(str(quantity.low if quantity.low is not None else 0.0))
     high = Decimal(str(quantity.high if quantity.high is not None else 100.0))
-    step = Decimal(str(quantity.step)) if quantity.step else (high - low) / STEPS or Decimal(1)
+    step = Decimal(str(quantity.step)) if quantity.step else _usual_step(high - low)
     value = low + step * int((high - low) / step * Decimal(str(place)))
     return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _usual_step(span: Decimal) -> Decimal:
+    """A resolution as instruments have it: the power of ten that leaves at least `STEPS` steps."""
+    return Decimal(1).scaleb((span / STEPS).adjusted()) if span > 0 else Decimal(1)
 
 
 def declared(rng: random.Random, quantities: Sequence[Quantity]) -> Readings | Results:
