@@ -260,7 +260,7 @@ def _explain(error: ValidationError, here: Location, model: type[BaseModel], pro
 
 def _own_keys(location: Iterable[str | int]) -> Location:
     """pydantic adds the tag of a union and the names of models to its locations; no key of the file is called so."""
-    tags = {"serial", "tcp", "tcp-listen", "mqtt", "file", "influxdb", "ndjson"}
+    tags = {"serial", "tcp", "tcp-listen", "mqtt", "file", "opcua", "sila", "influxdb", "ndjson"}
     keys = list(location)
     return tuple(
         key

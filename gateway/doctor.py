@@ -13,7 +13,15 @@ from urllib.parse import urlsplit
 from gateway.config import Config, Device
 from gateway.diagnosis import Check, diagnose
 from gateway.journal.folder import holder
-from gateway.links.options import BrokerOptions, FileOptions, SerialOptions, TcpListenOptions, TcpOptions
+from gateway.links.options import (
+    BrokerOptions,
+    FileOptions,
+    OpcUaOptions,
+    SerialOptions,
+    SilaOptions,
+    TcpListenOptions,
+    TcpOptions,
+)
 from gateway.listening import listen
 from gateway.secrets import SecretRef
 
@@ -49,6 +57,9 @@ async def examine(config: Config) -> AsyncIterator[Check]:
             yield await _free(f"{device.id}: port", link.host, link.port, owner)
         elif isinstance(link, FileOptions):
             yield _folder(device.id, link)
+        elif isinstance(link, OpcUaOptions | SilaOptions):
+            host, port = link.place if isinstance(link, OpcUaOptions) else (link.host, link.port)
+            yield await _reach(f"{device.id}: server", host, port, "Switch it on; check network and address.")
     for broker in config.brokers:
         yield await _broker(broker)
     for sink in config.sinks:

@@ -9,7 +9,15 @@ from gateway.journal.store import Journal
 from gateway.links.files import FileLink
 from gateway.links.link import Link
 from gateway.links.listen import Listeners, ListenLink
-from gateway.links.options import FileOptions, MqttLinkOptions, SerialOptions, TcpListenOptions, TcpOptions
+from gateway.links.options import (
+    FileOptions,
+    MqttLinkOptions,
+    OpcUaOptions,
+    SerialOptions,
+    SilaOptions,
+    TcpListenOptions,
+    TcpOptions,
+)
 from gateway.links.serial import SerialLink
 from gateway.links.tcp import TcpLink
 
@@ -44,6 +52,14 @@ class Links:
                 return MqttLink(device.id, options, self.broker(options.broker))
             case FileOptions():
                 return FileLink(options, lambda key: self._taken(device.id, key))
+            case OpcUaOptions():
+                from gateway.links.opcua import OpcUaLink
+
+                return OpcUaLink(options)
+            case SilaOptions():
+                from gateway.links.sila import SilaLink
+
+                return SilaLink(options)
 
     def broker(self, name: str) -> Broker:
         """The connection to a configured broker, made when first asked for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -120,7 +121,73 @@ class FileOptions(_Strict):
         return str(self.path / self.pattern)
 
 
-LinkOptions = SerialOptions | TcpOptions | TcpListenOptions | MqttLinkOptions | FileOptions
+class OpcUaOptions(_Strict):
+    """Variables of an OPC UA server, subscribed. Needs `pip install 'assaygate[opcua]'`."""
+
+    type: Literal["opcua"]
+    url: str = Field(pattern=r"^opc\.tcp://[^@\s]+$", description='"opc.tcp://10.20.0.30:4840"')
+    security: Literal["none", "Basic256Sha256", "Aes128Sha256RsaOaep", "Aes256Sha256RsaPss"] = "none"
+    mode: Literal["Sign", "SignAndEncrypt"] = "SignAndEncrypt"
+    certificate: Path | None = Field(None, description="ours; the server must trust it")
+    key: Path | None = None
+    server_certificate: Path | None = Field(None, description="the server's: no other is spoken to")
+    username: str | None = None
+    password: SecretRef | None = Field(None, description='with security "none" it may cross the wire as it is')
+    interval: Duration = Field(1.0, gt=0, description="between two publications of the server")
+    queue: int = Field(20, ge=2, le=10_000, description="changes of a variable the server keeps between publications")
+
+    @field_validator("url")
+    @classmethod
+    def _where(cls, url: str) -> str:
+        try:
+            if urlsplit(url).hostname and (urlsplit(url).port or 4840):
+                return url
+        except ValueError:
+            pass
+        raise ValueError(f'{url!r} is no address. Write "opc.tcp://HOST:PORT".')
+
+    @model_validator(mode="after")
+    def _whole(self) -> OpcUaOptions:
+        certificates = (self.certificate, self.key, self.server_certificate)
+        if (self.security != "none") != all(certificates) or (self.security == "none" and any(certificates)):
+            raise ValueError("security, certificate, key and server_certificate go together. Write all or none.")
+        if self.password is not None and self.username is None:
+            raise ValueError("a password without a username. Write username as well.")
+        return self
+
+    @property
+    def address(self) -> str:
+        return self.url
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        url = urlsplit(self.url)
+        return url.hostname or "", url.port or 4840
+
+
+class SilaOptions(_Strict):
+    """Properties of a SiLA 2 server, subscribed. Needs `pip install 'assaygate[sila]'`."""
+
+    type: Literal["sila"]
+    host: str = Field(min_length=1)
+    port: PortNumber
+    insecure: bool = Field(False, description="without TLS: nobody proves who answers")
+    root_certificate: Path | None = Field(None, description="trusted instead of the system's: a server's own, say")
+    server_name: str | None = Field(None, description='the name in its certificate where that is not host: "SiLA2"')
+
+    @model_validator(mode="after")
+    def _one_way(self) -> SilaOptions:
+        if self.insecure and (self.root_certificate or self.server_name):
+            raise ValueError("insecure means no certificates. Write insecure or root_certificate.")
+        return self
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+LinkOptions = SerialOptions | TcpOptions | TcpListenOptions | MqttLinkOptions | FileOptions | OpcUaOptions | SilaOptions
 
 
 class TlsOptions(_Strict):

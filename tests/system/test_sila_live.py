@@ -1,0 +1,208 @@
+"""SiLA 2 with a foreign peer: the sila2 library's server, and feature definitions written here, read by the daemon."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import Queue
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.system.daemon import Daemon, eventually, free_port
+
+if os.environ.get("CI") != "true":
+    pytest.importorskip("sila2", reason="pip install sila2")
+
+from sila2.framework import Feature
+from sila2.framework.errors.undefined_execution_error import UndefinedExecutionError
+from sila2.server import FeatureImplementationBase, SilaServer
+from sila2.server.encryption import generate_self_signed_certificate
+
+
+def basic(name: str) -> str:
+    return f"<DataType><Basic>{name}</Basic></DataType>"
+
+
+def unit(label: str, si: str, offset: float = 0, limits: str = "") -> str:
+    return (
+        f"<DataType><Constrained>{basic('Real')}<Constraints>"
+        f"<Unit><Label>{label}</Label><Factor>1</Factor><Offset>{offset}</Offset>"
+        f"<UnitComponent><SIUnit>{si}</SIUnit><Exponent>1</Exponent></UnitComponent></Unit>{limits}"
+        f"</Constraints></Constrained></DataType>"
+    )
+
+
+def property_of(name: str, data_type: str, observable: bool) -> str:
+    return (
+        f"<Property><Identifier>{name}</Identifier><DisplayName>{name}</DisplayName><Description>{name}.</Description>"
+        f"<Observable>{'Yes' if observable else 'No'}</Observable>{data_type}</Property>"
+    )
+
+
+def element(name: str, data_type: str) -> str:
+    return (
+        f"<Element><Identifier>{name}</Identifier><DisplayName>{name}</DisplayName><Description>{name}.</Description>"
+        f"{data_type}</Element>"
+    )
+
+
+CHAMBER = element("CarbonDioxide", unit("%", "Dimensionless")) + element("DoorOpen", basic("Boolean"))
+FEATURE = f"""<?xml version="1.0" encoding="utf-8" ?>
+<Feature SiLA2Version="1.0" FeatureVersion="1.3" Originator="com.maker" Category="incubation"
+ xmlns="http://www.sila-standard.org" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"
+ xsi:schemaLocation="http://www.sila-standard.org FeatureDefinition.xsd">
+<Identifier>Incubator</Identifier><DisplayName>Incubator</DisplayName><Description>An incubator.</Description>
+{property_of("Temperature", unit("°C", "Kelvin", 273.15, "<MaximalInclusive>60.0</MaximalInclusive>"), True)}
+{property_of("Cycles", basic("Integer"), True)}
+{property_of("Mode", basic("String"), True)}
+{property_of("Filled", basic("Timestamp"), False)}
+{property_of("Level", "<DataType><DataTypeIdentifier>Level</DataTypeIdentifier></DataType>", False)}
+{property_of("Chamber", f"<DataType><Structure>{CHAMBER}</Structure></DataType>", True)}
+<DataTypeDefinition><Identifier>Level</Identifier><DisplayName>Level</DisplayName><Description>Level.</Description>
+{unit("mm", "Meter")}</DataTypeDefinition>
+</Feature>"""
+
+
+class Incubator(FeatureImplementationBase):
+    """What the peer measures: a queue for every observable property."""
+
+    def __init__(self, server: SilaServer) -> None:
+        super().__init__(server)
+        self.level: float | Exception = 31.5
+        self.queues: dict[str, Queue[Any]] = {}
+        for name in ("Temperature", "Cycles", "Mode", "Chamber"):
+            self.queues[name] = Queue()
+            setattr(self, f"_{name}_producer_queue", self.queues[name])
+            setattr(self, f"{name}_on_subscription", lambda *, metadata: None)
+
+    def put(self, name: str, value: Any) -> None:
+        self.queues[name].put(value)
+
+    def get_Level(self, *, metadata: Any) -> float:  # noqa: N802 - the library calls it so
+        if isinstance(self.level, Exception):
+            raise self.level
+        return self.level
+
+    def get_Filled(self, *, metadata: Any) -> Any:  # noqa: N802
+        return datetime(2026, 1, 15, 9, 30, 5, tzinfo=UTC)
+
+
+@contextlib.contextmanager
+def peer(start: Callable[[SilaServer], None], first: dict[str, Any]) -> Iterator[Incubator]:
+    """The server with first values, until the end."""
+    server = SilaServer("Peer", "Incubator", "A peer.", "1.0", "https://maker.example", UUID(int=7), 20, 20)
+    implementation = Incubator(server)
+    server.set_feature_implementation(Feature(FEATURE), implementation)
+    for name, value in first.items():
+        implementation.put(name, value)
+    start(server)
+    try:
+        yield implementation
+    finally:
+        server.stop(0)
+
+
+def plain(port: int) -> Callable[[SilaServer], None]:
+    return lambda server: server.start_insecure("127.0.0.1", port, enable_discovery=False)
+
+
+def daemon_for(folder: Path, link: str) -> Daemon:
+    return Daemon(
+        folder,
+        f"""
+[[devices]]
+id = "incubator"
+driver = "sila2"
+link = {{ type = "sila", {link} }}
+properties = [
+  {{ feature = "Incubator", property = "Temperature", quantity = "temperature" }},
+  {{ feature = "com.maker/incubation/Incubator/v1", property = "Cycles", quantity = "cycles" }},
+  {{ feature = "Incubator", property = "Mode", quantity = "mode", kind = "status" }},
+  {{ feature = "Incubator", property = "Chamber", quantity = "chamber" }},
+  {{ feature = "Incubator", property = "Level", quantity = "level", period = "200ms" }},
+  {{ feature = "Incubator", property = "Filled", quantity = "filled", kind = "status", period = "1h" }},
+  {{ feature = "Incubator", property = "Humidity", quantity = "humidity" }},
+]
+""",
+    )
+
+
+FIRST = {"Temperature": 37.01, "Cycles": -12, "Mode": "running", "Chamber": (5.1, True)}
+
+
+def said(daemon: Daemon) -> dict[str, list[tuple[Any, str, str | None]]]:
+    found: dict[str, list[tuple[Any, str, str | None]]] = {}
+    for row in daemon.export():
+        found.setdefault(row["quantity"], []).append((row["value"], row["quality"], row["unit"]))
+    return found
+
+
+def test_properties_are_subscribed_or_asked_for_and_a_restarted_server_is_subscribed_again(tmp_path: Path) -> None:
+    port = free_port()
+    daemon = daemon_for(tmp_path, f'host = "127.0.0.1", port = {port}, insecure = true')
+    daemon.start()
+    try:
+        with peer(plain(port), FIRST) as incubator:
+            assert eventually(lambda: {"chamber-door-open", "level", "filled", "humidity"} <= said(daemon).keys()), (
+                said(daemon),
+                daemon.log[-5:],
+            )
+            incubator.put("Temperature", 37.25)
+            incubator.put("Chamber", (float("nan"), False))
+            assert eventually(lambda: len(said(daemon)["chamber-door-open"]) == 2)
+            told = said(daemon)
+            assert told["temperature"] == [(37.01, "good", "Cel"), (37.25, "good", "Cel")]
+            assert told["cycles"] == [(-12, "good", None)]
+            assert told["mode"] == [("running", "good", None)]
+            assert told["chamber-carbon-dioxide"] == [(5.1, "good", "%"), (None, "bad", "%")]
+            assert told["chamber-door-open"] == [(True, "good", None), (False, "good", None)]
+            assert told["filled"] == [("2026-01-15T09:30:05Z", "good", None)]
+            assert set(told["level"]) == {(31.5, "good", "mm")} and len(told["level"]) > 1
+            assert told["humidity"] == [(None, "bad", None)]
+            incubator.level = UndefinedExecutionError("the float is stuck")
+            assert eventually(lambda: said(daemon)["level"][-1][:2] == (None, "bad"))
+            incubator.level = 30.0
+            assert eventually(lambda: said(daemon)["level"][-1] == (30, "good", "mm"))
+            stuck = [row for row in daemon.export("--quantity", "level") if row["quality"] == "bad"]
+            assert len(stuck) == 1 and "the float is stuck" in stuck[0]["attributes"]["quality_reason"]
+        with peer(plain(port), {**FIRST, "Temperature": 36.5}) as incubator:
+            assert eventually(lambda: said(daemon)["temperature"][-1][0] == 36.5, 40)
+            incubator.put("Temperature", 36.75)
+            assert eventually(lambda: said(daemon)["temperature"][-1][0] == 36.75)
+            assert [value for value, _, _ in said(daemon)["temperature"]] == [37.01, 37.25, 36.5, 36.75]
+        report = daemon.verify()
+        assert (report["unaccounted"], report["journal"]) == (0, "sound")
+    finally:
+        daemon.stop()
+
+
+def test_tls_trusts_the_certificate_it_was_given_and_no_other(tmp_path: Path) -> None:
+    port = free_port()
+    certificate = tmp_path / "server.pem"
+    key, chain = generate_self_signed_certificate(UUID(int=7), "127.0.0.1")
+    certificate.write_bytes(chain)
+
+    def secure(server: SilaServer) -> None:
+        server.start("127.0.0.1", port, key, chain, enable_discovery=False)
+
+    with peer(secure, FIRST):
+        trusting = daemon_for(tmp_path, f'host = "127.0.0.1", port = {port}, root_certificate = "{certificate}"')
+        trusting.start()
+        try:
+            assert eventually(lambda: said(trusting).get("temperature") == [(37.01, "good", "Cel")])
+        finally:
+            trusting.stop()
+        other = tmp_path / "other"
+        other.mkdir()
+        doubting = daemon_for(other, f'host = "127.0.0.1", port = {port}')
+        doubting.start()
+        try:
+            assert eventually(lambda: any("waiting" in line and "unavailable" in line for line in doubting.log))
+            assert said(doubting) == {}
+        finally:
+            doubting.stop()
