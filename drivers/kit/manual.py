@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from drivers.kit.declare import Driver, Quantity, Variant
 
 
@@ -29,12 +31,16 @@ def as_dict(driver: Driver) -> dict[str, Any]:
             }
             for v in driver.variants
         ],
-        "quantities": [_quantity(quantity) for quantity in driver.quantities],
+        "quantities": [_quantity(quantity) for quantity in _known(driver)],
         "options": _options(driver),
         "recordings": list(driver.recordings),
         "sources": list(driver.sources),
         "example": driver.example,
     }
+
+
+def _known(driver: Driver) -> tuple[Quantity, ...]:
+    return driver.quantities or driver.observed(driver.trial())
 
 
 def _quantity(quantity: Quantity) -> dict[str, Any]:
@@ -44,11 +50,16 @@ def _quantity(quantity: Quantity) -> dict[str, Any]:
 
 
 def _options(driver: Driver) -> list[dict[str, Any]]:
-    properties = driver.options.model_json_schema().get("properties", {})
     return [
-        {"name": name, "default": _plain(properties.get(name, {}).get("default")), "what": field.description or ""}
+        {"name": name, "default": _default(field), "what": " ".join((field.description or "").split())}
         for name, field in driver.options.model_fields.items()
     ]
+
+
+def _default(field: FieldInfo) -> Any:
+    if field.is_required():
+        return "(required)"
+    return _plain(field.get_default(call_default_factory=True, validated_data={}))
 
 
 def _plain(value: Any) -> Any:
@@ -71,10 +82,14 @@ def page(driver: Driver) -> str:
             lines.append(f"  {variant.name:<18} {variant.evidence.name.lower():<10} {variant.note}{models}".rstrip())
             if variant.device:
                 lines.append("    sets " + ", ".join(f"{key} = {value!r}" for key, value in variant.device.items()))
-    lines += ["", "Quantities"]
-    if not driver.quantities:
-        lines.append("  declared by the device's configuration")
-    for quantity in driver.quantities:
+    lines += [
+        "",
+        "Quantities" if driver.quantities or not driver.observes else "Quantities, as the example declares them",
+    ]
+    known = _known(driver)
+    if not known:
+        lines.append("  declared by the device's configuration, or found in what the instrument says")
+    for quantity in known:
         span = (
             f"{quantity.low:g} to {quantity.high:g}" if quantity.low is not None and quantity.high is not None else ""
         )
