@@ -423,6 +423,10 @@ def build(plan: Plan, delivered: Callable[[], None], faults: Faults, about: Publ
                 host, _, port = where.partition(":")
                 name = f"sim-{plan.driver}-{plan.device or plan.seed}"
                 return MqttEndpoint(host, int(port or 1883), topic or "sim", name, delivered, faults, about)
+            case "opcua":
+                from simulators.opcua import OpcUaEndpoint
+
+                return OpcUaEndpoint(host or "127.0.0.1", int(port or 4840), plan)
             case "folder" if rest:
                 return FolderEndpoint(Path(rest), f"{plan.driver}-{plan.seed}", faults)
     except ValueError:

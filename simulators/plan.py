@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-LINKS = "pty[:PATH], tcp:HOST:PORT, tcp-listen:HOST:PORT, rfc2217:HOST:PORT, mqtt:HOST:PORT/TOPIC, folder:PATH"
+LINKS = (
+    "pty[:PATH], tcp:HOST:PORT, tcp-listen:HOST:PORT, rfc2217:HOST:PORT, mqtt:HOST:PORT/TOPIC, folder:PATH, "
+    "opcua:HOST:PORT"
+)
 
 
 @dataclass(frozen=True, slots=True)

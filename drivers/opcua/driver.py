@@ -261,7 +261,7 @@ driver = "opcua"
 link = { type = "opcua", url = "opc.tcp://10.20.0.30:4840" }
 nodes = [
   { node = "nsu=http://maker.example/incubator/;s=Chamber.Temperature", quantity = "temperature", unit = "Cel" },
-  { node = "/Incubator/Door", quantity = "door", kind = "status", map = { false = "closed", true = "open" } },
+  { node = "/Incubator/Door", quantity = "door", map = { false = "closed", true = "open" } },
 ]
 """,
 )

@@ -65,11 +65,24 @@ class Item:
 async def converse(options: OpcUaOptions, ear: Ear) -> str:
     """Connect, subscribe what is asked for and deliver it until the connection is lost; why it was."""
     try:
-        client = await _client(options)
         async with asyncio.timeout(CONNECT_WITHIN):
-            await client.connect()
+            client = await _client(options)
     except TROUBLE as error:
         return _words(error)
+    try:
+        async with asyncio.timeout(CONNECT_WITHIN):
+            await client.connect()
+        return await _connected(options, client, ear)
+    except TROUBLE as error:
+        return _words(error)
+    finally:
+        with contextlib.suppress(*TROUBLE):
+            async with asyncio.timeout(LEAVE_WITHIN):
+                await client.disconnect()
+        client.disconnect_socket()
+
+
+async def _connected(options: OpcUaOptions, client: Client, ear: Ear) -> str:
     port = Requests(options.address)
     session = Session(options, client, port, ear)
     client.connection_lost_callback = session.connection_lost
@@ -82,14 +95,12 @@ async def converse(options: OpcUaOptions, ear: Ear) -> str:
     finally:
         port.lose(why)
         ear.closed(port, why)
-        with contextlib.suppress(*TROUBLE):
-            async with asyncio.timeout(LEAVE_WITHIN):
-                await client.disconnect()
-        client.disconnect_socket()
     return why
 
 
 def _words(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer"
     return " ".join(str(error).split())[:300] or type(error).__name__
 
 

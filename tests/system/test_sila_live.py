@@ -68,7 +68,7 @@ FEATURE = f"""<?xml version="1.0" encoding="utf-8" ?>
 </Feature>"""
 
 
-class Incubator(FeatureImplementationBase):
+class Incubator(FeatureImplementationBase):  # type: ignore[misc]
     """What the peer measures: a queue for every observable property."""
 
     def __init__(self, server: SilaServer) -> None:
