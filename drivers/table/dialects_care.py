@@ -33,7 +33,7 @@ def _epicenter(names: list[Any]) -> dict[str, Any]:
             {"call": status, "test": f"{{{test}}}", "when": {"column": drug, "filled": False},
              "words": ["positive", "negative"]},
             {"value": organism, "test": f"{{{test}}} organism", "when": {"column": drug, "filled": False},
-             "empty": ["Sin especificar", "Unspecified"], "words": ["Mycobacterium tuberculosis"]},
+             "empty": ["Sin especificar", "Unspecified"], "simulated": False},
         ],
         "panel": ["BACTEC MGIT"],
     }  # fmt: skip
@@ -301,7 +301,7 @@ CARE: Final = (
             "time": "Analysis date/time",
             "operator": "Analysis by",
             "results": [
-                {"value": "Total (x10^6) cells/mL", "quantity": "cells", "unit": "10*6.{cells}/mL", "high": 15.0},
+                {"value": "Total (x10^6) cells/mL", "quantity": "cells", "unit": "10*6.{cells}/mL", "simulated": False},
                 {
                     "value": "Viable (x10^6) cells/mL",
                     "quantity": "viable-cells",

@@ -193,8 +193,7 @@ PCR: Final = (
                         "test": f"{{Target#{number}}}",
                         "quantity": "concentration",
                         "unit": "{copies}/uL",
-                        "low": 0.0,
-                        "high": 9999.0,
+                        "simulated": False,
                     }
                     for number in range(2, 6)
                 ),

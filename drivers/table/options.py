@@ -125,6 +125,8 @@ class Result(Options):
     high: float | None = None
     step: float | None = None
     words: Words = ()
+    simulated: bool = True
+    """Whether the simulator says it."""
 
     @model_validator(mode="after")
     def _something(self) -> Result:

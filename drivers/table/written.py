@@ -45,6 +45,7 @@ def observes(options: TableOptions) -> tuple[Quantity, ...]:
         )
         for test in panel(options)
         for one in options.results
+        if one.simulated
     )
 
 
@@ -87,7 +88,7 @@ def _results(drawn: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _rows(drawn: Mapping[str, Any], test: str, options: TableOptions) -> list[dict[Ref, str]]:
     """The rows of one test: one, or one a result where results stand in rows of their own."""
     found = []
-    for one in options.results:
+    for one in (one for one in options.results if one.simulated):
         row, name = _common(drawn, test, options), named(one, test)
         for result in _results(drawn):
             if result.get("test", name) == name and result.get("quantity") == (one.quantity or slug(name)):
@@ -157,13 +158,17 @@ def _common(drawn: Mapping[str, Any], test: str, options: TableOptions) -> dict[
     put(options.date, f"{moment:%Y-%m-%d}")
     zone = next(iter(options.zones), "")
     said = f"{moment:%H:%M:%S}" if options.date else f"{moment:%Y-%m-%d %H:%M:%S}"
+    if options.measures == "reading":
+        said += f".{moment.microsecond // 1000:03d}"
     put(options.time, f"{said} {zone}".strip())
     for check in options.checks:
         put(check.column, check.words[0])
     for rule in options.ignore_rows:
         _not(row, rule)
+    said_by_results = {ref for one in options.results for ref in (*one.value, *one.call)}
     for ref in options.key:
-        row.setdefault(ref, "1")
+        if ref not in said_by_results:
+            row.setdefault(ref, "1")
     return row
 
 
