@@ -25,6 +25,7 @@ MAX_MESSAGE: Final = 1 << 20
 MOST_TEXT: Final = 500
 SUBSCRIBE: Final = b"subscribe"
 BROWSE: Final = b"browse "
+SEMANTICS: Final = 0x4000  # of a StatusCode: what the value means is not what it meant before
 
 
 class Host(Whole):
@@ -134,12 +135,16 @@ def _status(change: Mapping[str, Json]) -> tuple[Quality, str | None]:
     name, number = _text(change.get("status")), change.get("code")
     if isinstance(number, int) and not isinstance(number, bool) and 0 <= number < 2**32:
         quality = (Quality.GOOD, Quality.UNCERTAIN, Quality.BAD, Quality.BAD)[number >> 30]
+        if quality is Quality.GOOD and number & SEMANTICS:
+            return Quality.UNCERTAIN, "its unit or range has just changed"
+        if quality is not Quality.GOOD and (not name or name == "Good"):
+            name = f"{name or 'status'} 0x{number:08X}"
     elif name:
         starts = {"Good": Quality.GOOD, "Uncertain": Quality.UNCERTAIN}
         quality = next((one for start, one in starts.items() if name.startswith(start)), Quality.BAD)
     else:
         return Quality.UNCERTAIN, "no status"
-    return quality, None if quality is Quality.GOOD else name or f"status {number:#010x}"
+    return quality, None if quality is Quality.GOOD else name
 
 
 def _unit(change: Mapping[str, Json], declared: NodeOption | None) -> str | None:

@@ -220,6 +220,8 @@ def _zone(sent: Field | None) -> str:
     inner = {one[0]: one for one in fields(bytes_of(sent))}
     hours = _signed(number_of(inner[1])) if 1 in inner else 0
     (minutes,) = _numbers(inner, (2,))
+    if hours < 0 and minutes:
+        return f" (zone {hours} h {minutes} min)"  # -4 h and 30 min: 3:30 west or 4:30? nobody can know
     return f"{'-' if hours < 0 else '+'}{abs(hours):02d}:{minutes:02d}" if hours or minutes else "Z"
 
 
