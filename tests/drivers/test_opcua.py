@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -17,6 +20,11 @@ from drivers.opcua import lads
 from drivers.opcua.driver import DRIVER, MAX_MESSAGE
 from drivers.opcua.options import OpcUaOptions
 from drivers.opcua.units import CODES, code
+from gateway.links.link import Chunk, Link, LinkState, Port
+from gateway.links.opcua import OpcUaLink
+from gateway.links.options import OpcUaOptions as LinkOptions
+from gateway.links.options import SilaOptions
+from gateway.links.sila import SilaLink
 from gateway.units import is_ucum
 
 NODE = "nsu=http://maker/;s=T"
@@ -236,3 +244,44 @@ def test_whatever_a_server_says_of_a_declared_node_is_one_draft(node: str, told:
 def test_a_configuration_that_cannot_be_meant_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         OpcUaOptions.model_validate(options)
+
+
+@pytest.mark.parametrize(
+    ("link", "module", "package"),
+    [
+        (OpcUaLink(LinkOptions(type="opcua", url="opc.tcp://127.0.0.1:1")), "asyncua", "assaygate[opcua]"),
+        (SilaLink(SilaOptions(type="sila", host="127.0.0.1", port=1)), "grpc", "assaygate[sila]"),
+    ],
+)
+async def test_without_its_library_a_link_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, link: Link, module: str, package: str
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(("gateway.links.opcua_", "gateway.links.sila_"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+    ear = States()
+    running = asyncio.create_task(link.run(ear))
+    while (said := await ear.said.get())[0] is not LinkState.WAITING:
+        pass
+    assert package in said[1]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
+class States:
+    """An ear for how the link is: no port ever opens."""
+
+    def __init__(self) -> None:
+        self.said: asyncio.Queue[tuple[LinkState, str]] = asyncio.Queue()
+
+    def opened(self, port: Port) -> None:
+        raise AssertionError("there is nothing to open")
+
+    def received(self, port: Port, chunk: Chunk, done: Callable[[], None]) -> None:
+        raise AssertionError("there is nobody to hear")
+
+    def closed(self, port: Port, why: str) -> None:
+        raise AssertionError("nothing was open")
+
+    def state(self, state: LinkState, detail: str) -> None:
+        self.said.put_nowait((state, detail))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import os
-from collections.abc import Callable, Iterator
+import urllib.request
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Queue
@@ -22,6 +25,11 @@ from sila2.framework import Feature
 from sila2.framework.errors.undefined_execution_error import UndefinedExecutionError
 from sila2.server import FeatureImplementationBase, SilaServer
 from sila2.server.encryption import generate_self_signed_certificate
+
+from gateway.links import sila_client
+from gateway.links.link import Chunk, LinkState, Port
+from gateway.links.options import SilaOptions
+from gateway.links.sila import SilaLink
 
 
 def basic(name: str) -> str:
@@ -137,7 +145,10 @@ FIRST = {"Temperature": 37.01, "Cycles": -12, "Mode": "running", "Chamber": (5.1
 
 def said(daemon: Daemon) -> dict[str, list[tuple[Any, str, str | None]]]:
     found: dict[str, list[tuple[Any, str, str | None]]] = {}
-    for row in daemon.export():
+    where = f"http://127.0.0.1:{daemon.http}/api/v1/observations?limit=1000"
+    with urllib.request.urlopen(where, timeout=10) as answer:
+        rows = json.load(answer)["items"]
+    for row in rows:
         found.setdefault(row["quantity"], []).append((row["value"], row["quality"], row["unit"]))
     return found
 
@@ -206,3 +217,132 @@ def test_tls_trusts_the_certificate_it_was_given_and_no_other(tmp_path: Path) ->
             assert said(doubting) == {}
         finally:
             doubting.stop()
+
+
+# ---- the link alone
+
+
+class Heard:
+    """An ear that asks for properties, and keeps what it is told; `done` is called at once unless it holds back."""
+
+    def __init__(self, *properties: str, hold: bool = False) -> None:
+        self.values: list[Any] = []
+        self.states: list[LinkState] = []
+        self.held: list[Callable[[], None]] = []
+        self.closed_for: list[str] = []
+        self._properties, self._hold = properties, hold
+        self._event = asyncio.Event()
+
+    def opened(self, port: Port) -> None:
+        for name in self._properties:
+            port.write(b"subscribe 0.1", name)
+
+    def received(self, port: Port, chunk: Chunk, done: Callable[[], None]) -> None:
+        assert chunk.whole
+        self.values.append(json.loads(chunk.data)["value"])
+        if self._hold:
+            self.held.append(done)
+        else:
+            done()
+        self._event.set()
+
+    def closed(self, port: Port, why: str) -> None:
+        self.closed_for.append(why)
+        self._event.set()
+
+    def state(self, state: LinkState, detail: str) -> None:
+        self.states.append(state)
+        self._event.set()
+
+    async def until(self, true: Callable[[], bool], within: float = 20.0) -> None:
+        async with asyncio.timeout(within):
+            while not true():
+                self._event.clear()
+                await self._event.wait()
+
+
+@contextlib.asynccontextmanager
+async def running(port: int, ear: Heard) -> AsyncIterator[None]:
+    options = SilaOptions(type="sila", host="127.0.0.1", port=port, insecure=True)
+    task = asyncio.create_task(SilaLink(options).run(ear))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_stopped_link_leaves_no_task() -> None:
+    port = free_port()
+    with peer(plain(port), FIRST):
+        before = asyncio.all_tasks()
+        ear = Heard("Incubator/Temperature", "Incubator/Level")
+        async with running(port, ear):
+            await ear.until(lambda: {37.01, 31.5} <= set(ear.values))
+        assert asyncio.all_tasks() - before == set()
+        assert ear.states[-1] is LinkState.STOPPED and len(ear.closed_for) == 1
+
+
+async def test_the_next_value_is_taken_when_the_one_before_is_durable() -> None:
+    port = free_port()
+    with peer(plain(port), FIRST) as incubator:
+        ear, witness = Heard("Incubator/Cycles", hold=True), Heard("Incubator/Cycles")
+        async with running(port, ear), running(port, witness):
+            await ear.until(lambda: len(ear.values) == 1)
+            await witness.until(lambda: len(witness.values) == 1)
+            for number in range(50):
+                incubator.put("Cycles", number)
+            await witness.until(lambda: len(witness.values) == 51)
+            assert ear.values == [-12], "what is not durable must hold back what follows"
+            while len(ear.values) < 51:
+                count = len(ear.values)
+                ear.held.pop()()
+                await ear.until(lambda count=count: len(ear.values) > count)  # type: ignore[misc]
+            assert ear.values == witness.values == [-12, *range(50)]
+
+
+async def test_a_server_that_falls_silent_is_a_lost_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sila_client, "LOOK_EVERY", 0.3)
+    monkeypatch.setattr(sila_client, "ANSWER_WITHIN", 1.0)
+    port = free_port()
+    with peer(plain(port), FIRST):
+        silent = asyncio.Event()
+
+        async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(ConnectionError):
+                while data := await reader.read(65536):
+                    if not silent.is_set():
+                        writer.write(data)
+            writer.close()
+
+        async def arrived(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            there, back = await asyncio.open_connection("127.0.0.1", port)
+            await asyncio.gather(relay(reader, back), relay(there, writer))
+
+        between = await asyncio.start_server(arrived, "127.0.0.1", 0)
+        ear = Heard("Incubator/Temperature")
+        async with running(between.sockets[0].getsockname()[1], ear):
+            await ear.until(lambda: ear.values == [37.01])
+            silent.set()
+            await ear.until(lambda: bool(ear.closed_for))
+            silent.clear()
+            await ear.until(lambda: len(ear.values) == 2, 40)
+        between.close()
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x00" * 64])
+async def test_what_is_no_sila_server_is_tried_again(monkeypatch: pytest.MonkeyPatch, says: bytes) -> None:
+    monkeypatch.setattr(sila_client, "ANSWER_WITHIN", 1.0)
+
+    async def arrived(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(says)
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    other = await asyncio.start_server(arrived, "127.0.0.1", 0)
+    ear = Heard("Incubator/Temperature")
+    async with running(other.sockets[0].getsockname()[1], ear):
+        await ear.until(lambda: ear.states.count(LinkState.WAITING) > 1, 40)
+    other.close()
+    assert ear.closed_for == []
