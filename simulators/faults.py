@@ -13,7 +13,10 @@ from typing import Final
 SILENCE: Final = 8.0  # seconds without a byte
 SLOW: Final = 0.2  # seconds within a write
 MERGE: Final = 1.0  # seconds a write waits for the next one at most
-LATE: Final = 20.0  # seconds: an answer after the sender's timer (15 s in LIS01-A2) has run out
+LATE: Final = 15.5
+"""Seconds: an answer after the sender's timer has run out (15 s, LIS01-A2 6.5.2.3), and, all other pauses added, before
+it bids again (10 s later). An ACK carries no number: one still later would be taken for the answer to the next ENQ, the
+next for that of a frame, and a message nobody has would count as delivered. A receiver can but be quick."""
 NAKS: Final = 2  # answers in a row that become NAK
 GONE: Final = 30.0  # seconds until a peer that vanished is back
 UNPLUGGED: Final = 3.0  # seconds
@@ -36,6 +39,7 @@ class Guard(StrEnum):
 
     CHECKED = "checked"  # damage shows: a checksum, or a form nothing damaged fits
     IDENTIFIED = "identified"  # a result says which it is, so that the same one twice is one
+    MATCHED = "matched"  # an answer that comes late is not taken for the answer to something else
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
         # what the host answers, on its way back
         "nak": _fault(f"an ACK arrives as NAK, {NAKS} times in a row", *_BYTES),
         "no-ack": _fault("what the host writes is lost", *_BYTES),
-        "late-ack": _fault(f"what the host writes arrives {LATE:g} s late", *_BYTES),
+        "late-ack": _fault(f"what the host writes arrives {LATE:g} s late", *_BYTES, needs=Guard.MATCHED),
         "enq-contention": _fault("an ENQ meets one from the host and is lost", *_BYTES),
         # the connection
         "disconnect": _fault("the connection closes in the middle of a write", _STREAM, _BROKER),

@@ -16,7 +16,7 @@ from drivers.kit.observation import Draft, Kind
 from drivers.kit.recording import Piece, play
 from simulators.bench import Bench
 from simulators.damage import DAMAGE
-from simulators.faults import Guard, Medium, possible
+from simulators.faults import Faults, Guard, Medium, possible
 from simulators.ledger import CARRIED, Carried
 from simulators.models import model
 
@@ -27,6 +27,7 @@ MEDIA: Final[Mapping[str, Medium]] = MappingProxyType(
      "file": Medium.FOLDER, "opcua": Medium.BROKER, "sila": Medium.BROKER}
 )  # fmt: skip
 TRIES: Final = 40  # places at which a conversation is damaged
+SEEDS: Final = 12  # of conversations with late answers
 CALM: Final = 120.0  # seconds after which a conversation is over
 
 
@@ -46,14 +47,15 @@ def table() -> Iterator[str]:
                 yield f"{f'{name} {variant}':30} {medium:7} {', '.join(unnoticed) or '-'}"
 
 
-def conversation(driver: Driver, options: Any, messages: int, named: str = "") -> Bench:
-    """So many messages of the driver's usual model on a clean wire; `pieces` says how."""
+def conversation(driver: Driver, options: Any, messages: int, named: str = "", faults: Faults | None = None) -> Bench:
+    """So many messages of the driver's usual model, on a clean wire unless there are `faults`; `pieces` says how."""
     source = model(named or driver.model, 1, driver.observed(options))
     began = START.timestamp()
-    bench = Bench(driver.host(options), driver.instrument(options), now=began, record=True)
+    bench = Bench(driver.host(options), driver.instrument(options), faults or Faults({}, 1), now=began, record=True)
     for _ in range(messages):
         bench.say(driver.encode(source.draw(START + timedelta(seconds=bench.now - began)), options))
         bench.run(bench.now + 10.0)
+    bench.faults.rates.clear()
     bench.run(bench.now + CALM)
     return bench
 
@@ -78,6 +80,8 @@ def guards(driver: Driver, options: Any) -> frozenset[Guard]:
         found.add(Guard.IDENTIFIED)
     if _checked(driver, options):
         found.add(Guard.CHECKED)
+    if all(_matched(driver, options, seed) for seed in range(SEEDS)):
+        found.add(Guard.MATCHED)
     return frozenset(found)
 
 
@@ -98,11 +102,28 @@ def _checked(driver: Driver, options: Any) -> bool:
     return True
 
 
+def _matched(driver: Driver, options: Any, seed: int) -> bool:
+    """Whether nothing counts as delivered that never arrived, though answers are late and writes lost.
+
+    Where an ACK carries no number and the instrument does not wait for the late one, no host can help it.
+    """
+    if not driver.instrument(options).confirms:
+        return True
+    faults = Faults({"late-ack": 0.3, "truncate": 0.3}, seed)
+    bench = conversation(driver, options, 12, faults=faults)
+    return bench.instrument.delivered <= len({one.data for one in bench.heard})
+
+
 def _results(driver: Driver, options: Any, pieces: Iterable[Piece]) -> set[str]:
     """What is read with certainty."""
     heard = [one for one in play(driver.host(options), pieces) if isinstance(one, Message) and one.sound]
-    drafts = [draft for message in heard for draft in _decoded(driver, message, options)]
+    drafts = [draft for message in heard for draft in _decoded(driver, message, options) if _says(draft)]
     return {f"{draft.kind} {draft.test} {draft.value} {draft.unit} {draft.specimen}" for draft in drafts}
+
+
+def _says(draft: Draft) -> bool:
+    """Whether it has a value: "did not answer" is no damage gone unnoticed."""
+    return draft.value is not None or draft.interpretation is not None
 
 
 def _decoded(driver: Driver, message: Message, options: Any) -> list[Draft]:

@@ -150,13 +150,13 @@ class Wire:
             self._send(data[:at], now, channel)
             self._put(Broken("disconnect"), now)
             return
-        if faults.happens("slow"):
+        pause = SLOW if faults.happens("slow") else 0.0
+        if pause or faults.happens("split"):
             self._send(data[:at], now, channel)
-            now, data = now + SLOW, data[at:]
-        elif faults.happens("split"):
-            self._send(data[:at], now, channel)
-            data = data[at:]
-        self._send(data, now, channel)
+            now += pause
+            self._send(data[at:], now, channel)
+        else:
+            self._send(data, now, channel)
         if faults.happens("duplicate"):
             self._send(data, now, channel)
 

@@ -32,7 +32,7 @@ from simulators.rehearsal import Rehearsal
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 HOUR, QUARTER = 3600.0, 900.0
 EVERY = 25.0  # seconds between two messages
-CHANCE = {Medium.LINE: 0.02, Medium.STREAM: 0.02, Medium.BROKER: 0.1, Medium.FOLDER: 0.1}  # of each fault, a write
+CHANCE = {Medium.LINE: 0.04, Medium.STREAM: 0.04, Medium.BROKER: 0.2, Medium.FOLDER: 0.2}  # of each fault, a write
 
 Way = tuple[str, str, Medium]
 WAYS: list[Way] = [
