@@ -170,7 +170,7 @@ class Desk:
 
     def __init__(self, declared: ScpiOptions, answers: Mapping[str, bytes | None]) -> None:
         self.host = DRIVER.host(declared)
-        self.answers = answers
+        self.answers = dict(answers)
         self.now = 100.0
         self.asked: list[str] = []
         self.kept: list[tuple[str, bytes]] = []
