@@ -41,6 +41,8 @@ PROBE_EVERY: Final = 5.0
 KEEP_ALIVE: Final = 5.0  # seconds without a change after which the server is to say that it is there
 LIVES: Final = 10  # keep-alives the server may miss us for
 MISSED: Final = 3  # keep-alives we may miss
+LONGEST_SILENCE: Final = 600.0  # seconds, whatever the server makes of what was asked for
+LAST_SEQUENCE: Final = 2**32 - 1
 MOST_MESSAGE: Final = 16 << 20
 AT_ONCE: Final = 1000  # changes in one publication
 ITEMS_A_TURN: Final = 200  # then the loop looks at everyone else
@@ -147,7 +149,8 @@ class Session:
         self._subscription: int | None = None
         self._patience = ANSWER_WITHIN
         self._heard = self._loop.time()
-        self._busy = self._overflowed = False
+        self._busy = self._overflowed = self._missed = False
+        self._sequence = 0  # of the last publication
 
     async def connection_lost(self, error: Exception) -> None:
         """asyncua's word that the transport is gone or the server does not answer."""
@@ -179,8 +182,8 @@ class Session:
         wish.MaxNotificationsPerPublish, wish.PublishingEnabled, wish.Priority = AT_ONCE, True, 0
         made = await self._session.create_subscription(wish, self._published)
         self._subscription = made.SubscriptionId
-        revised = max(made.RevisedPublishingInterval / 1000, 0.01) * max(made.RevisedMaxKeepAliveCount, 1)
-        self._patience = MISSED * revised + ANSWER_WITHIN
+        silence = MISSED * made.RevisedPublishingInterval / 1000 * made.RevisedMaxKeepAliveCount
+        self._patience = ANSWER_WITHIN + (silence if 0 < silence < LONGEST_SILENCE else LONGEST_SILENCE)
         self._heard = self._loop.time()
 
     # ---- what is asked for
@@ -210,7 +213,11 @@ class Session:
 
     async def _monitor(self, nodes: Nodes, wanted: dict[str, ua.NodeId]) -> None:
         """Create the monitored items; their first values come with the next publication."""
-        units = await nodes.units(list(dict.fromkeys(wanted.values())))
+        units: dict[ua.NodeId, Unit] = {}
+        try:
+            units = await nodes.units(list(dict.fromkeys(wanted.values())))
+        except (ua.UaStatusCodeError, ServiceError) as error:
+            log.warning("the server does not tell units", server=self._port.peer, why=_words(error))
         for part in split(list(wanted.items())):
             parameters = ua.CreateMonitoredItemsParameters()
             parameters.SubscriptionId = self._subscription
@@ -248,18 +255,35 @@ class Session:
         self._heard, self._busy = self._loop.time(), True
         try:
             await self._port.flowing.wait()
-            durable, count = Durable(), 0
-            for notification in result.NotificationMessage.NotificationData or ():
-                if isinstance(notification, ua.StatusChangeNotification):
-                    self._port.lose(f"the server ended the subscription: {status(notification.Status.value)}")
-                for change in getattr(notification, "MonitoredItems", None) or ():
-                    self._change(change, durable)
-                    count += 1
-                    if not count % ITEMS_A_TURN:
-                        await asyncio.sleep(0)
-            await durable.wait()
+            await self._take(result.NotificationMessage)
+        except Exception:  # the library would swallow it, and the publication with it
+            log.exception("publication failed", server=self._port.peer)
+            self._port.lose("a publication could not be taken")
         finally:
             self._heard, self._busy = self._loop.time(), False
+
+    async def _take(self, message: ua.NotificationMessage) -> None:
+        """Hand on what a publication has, and return when all of it is durable."""
+        if message.NotificationData:
+            self._count(int(message.SequenceNumber))
+        durable, count = Durable(), 0
+        for notification in message.NotificationData or ():
+            if isinstance(notification, ua.StatusChangeNotification):
+                self._port.lose(f"the server ended the subscription: {status(int(notification.Status.value))}")
+            for change in getattr(notification, "MonitoredItems", None) or ():
+                self._change(change, durable)
+                count += 1
+                if not count % ITEMS_A_TURN:
+                    await asyncio.sleep(0)
+        await durable.wait()
+
+    def _count(self, sequence: int) -> None:
+        """Publications are numbered from 1 on without a gap (OPC 10000-4, 7.26); one the library could not read is
+        missing."""
+        before, self._sequence = self._sequence, sequence
+        if sequence != before % LAST_SEQUENCE + 1 and not self._missed:
+            self._missed = True
+            log.warning("publications are missing", server=self._port.peer, after=before, next=sequence)
 
     def _change(self, change: ua.MonitoredItemNotification, durable: Durable) -> None:
         item = self._items.get(change.ClientHandle)

@@ -117,10 +117,10 @@ class Nodes:
         take = {(str(namespace), str(name)) for namespace, name in wish.get("take", ())}
         skip, only = set(wish.get("skip", ())), wish.get("only")
         (title,) = await self._session.read_attributes([root], ua.AttributeIds.BrowseName)
-        if title.StatusCode is not None and not title.StatusCode.is_good():
-            raise ua.UaStatusCodeError(title.StatusCode.value)
+        if title.Value is None or not isinstance(title.Value.Value, ua.QualifiedName):
+            raise ua.UaStatusCodeError(title.StatusCode.value if title.StatusCode else ua.StatusCodes.BadNodeIdUnknown)
         found: dict[str, ua.NodeId] = {}
-        seen, level = {root}, [(root, f"/{escaped(title.Value.Value.Name)}")]
+        seen, level = {root}, [(root, f"/{escaped(title.Value.Value.Name or '')}")]
         for depth in range(MOST_DEPTH):
             deeper: list[tuple[ua.NodeId, str]] = []
             inner = await self._below([node for node, _ in level])
@@ -198,7 +198,8 @@ class Nodes:
             for node, value in zip(held, values, strict=True):
                 said = value.Value.Value if value.Value is not None else None
                 if isinstance(said, ua.EUInformation):
-                    found[node] = Unit((said.DisplayName.Text or "")[:64], said.UnitId, (said.NamespaceUri or "")[:200])
+                    sign = said.DisplayName.Text if said.DisplayName else None
+                    found[node] = Unit((sign or "")[:64], said.UnitId, (said.NamespaceUri or "")[:200])
         return found
 
 

@@ -152,8 +152,15 @@ class Server:
     def _follow(self, name: str, period: float) -> None:
         if name in self._following or len(self._following) >= MOST_FOLLOWED:
             return
-        work = self._followed(name, period)
-        self._following[name] = asyncio.create_task(work, name=f"sila:{self._port.peer}:{name}")
+        task = asyncio.create_task(self._followed(name, period), name=f"sila:{self._port.peer}:{name}")
+        task.add_done_callback(self._ended)
+        self._following[name] = task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A property that is not followed any more through a fault of ours ends the conversation, loudly."""
+        if not task.cancelled() and (error := task.exception()):
+            log.error("property failed", server=self._port.peer, exc_info=error)
+            self._port.lose(f"{type(error).__name__}: {error}")
 
     async def _followed(self, name: str, period: float) -> None:
         try:

@@ -498,3 +498,34 @@ async def play(plan: Plan, daemon: Daemon) -> None:
     assert await asyncio.to_thread(eventually, lambda: len(rows_of(daemon, quantity="temperature")) > 5)
     instrument.stop()
     await running
+
+
+# ---- what a server may say
+
+
+AT = datetime(2026, 1, 15, 9, 30, 0, 250_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [
+        (ua.Variant(37.5, ua.VariantType.Float), 37.5),
+        (ua.Variant(2**63, ua.VariantType.UInt64), 2**63),
+        (ua.Variant(True), True),
+        (ua.Variant(ua.LocalizedText("Ouvert", "fr")), "Ouvert"),
+        (ua.Variant(ua.QualifiedName("Name", 2)), "Name"),
+        (ua.Variant(AT), "2026-01-15T09:30:00.250000Z"),
+        (ua.Variant([1.5, 2.5]), [1.5, 2.5]),
+        (ua.Variant(b"\x00\xff"), {"base64": "AP8="}),
+        (ua.Variant(ua.NodeId("a;b", 2)), "ns=2;s=a;b"),
+        (ua.Variant(CELSIUS), {"structure": "EUInformation"}),
+        (ua.Variant(ua.ServerState.Failed), 1),
+        (ua.Variant(None), None),
+        (None, None),
+    ],
+)
+def test_whatever_a_variable_holds_is_json(said: Any, value: Any) -> None:
+    item = opcua_client.Item("n", ua.NodeId(1), None)
+    told = opcua_client.told_of(item, ua.DataValue(said, ua.StatusCode(0), AT), 0)
+    assert json.loads(json.dumps(told))["value"] == value
+    assert (told["source_time"], told.get("server_time")) == ("2026-01-15T09:30:00.250000Z", None)
