@@ -332,10 +332,14 @@ def _suggest(wrong: str, known: Iterable[str]) -> str:
 
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of the configuration, with every known driver's options."""
+    from drivers.kit import manual
+
     schema = Config.model_json_schema(ref_template="#/$defs/{model}")
     choices = []
     for name in drivers.names():
         one = TypeAdapter(device_model(name)).json_schema(ref_template="#/$defs/{model}")
+        for key, text in manual.descriptions(drivers.load(name).options).items():
+            one["properties"][key].setdefault("description", text)
         schema.setdefault("$defs", {}).update(one.pop("$defs", {}))
         schema["$defs"][f"device-{name}"] = one
         choices.append({"$ref": f"#/$defs/device-{name}"})

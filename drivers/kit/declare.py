@@ -18,7 +18,7 @@ from drivers.kit.observation import Draft, Kind
 class Options(BaseModel):
     """What a driver adds to its `[[devices]]` table. Unknown keys are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Identity(StrEnum):

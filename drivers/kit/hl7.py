@@ -135,6 +135,14 @@ class Segment:
         raw, mark = repeats[repeat - 1], self.delimiters.component
         return [self.plain(piece) for piece in (raw.split(mark) if mark else [raw])]
 
+    def component(self, number: int, component: int = 1, repeat: int = 1) -> str:
+        """One component as text, its subcomponents together: an `&` in a name or a text is mostly not escaped."""
+        repeats = self.repeats(number)
+        if not 0 < repeat <= len(repeats):
+            return ""
+        piece = _nth(repeats[repeat - 1], self.delimiters.component, component)
+        return self.plain(piece.strip(f"{self.delimiters.sub} "))
+
     def at(self, number: int, component: int = 1, sub: int = 1, repeat: int = 1) -> str:
         """One subcomponent as text; "" where there is none."""
         repeats = self.repeats(number)
@@ -252,7 +260,10 @@ class _Reader:
     def finish(self) -> None:
         """The last segment is complete."""
         if self._last is not None and self._more:
-            self._last.fields[-1] = "\n".join((self._last.fields[-1], *self._more))
+            fields, room = self._last.fields, max(0, MOST_FIELDS - len(self._last.fields))
+            text = "\n".join((fields[-1], *self._more))
+            # A remark ends its segment; in any other the line may have been broken before the last field.
+            fields[-1:] = [text] if self._last.name == "NTE" else text.split(self._last.delimiters.field, room)
         self._more = []
 
     def _head(self, line: bytes) -> None:

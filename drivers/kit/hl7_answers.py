@@ -22,6 +22,7 @@ _SUCCESS = (b"AL", b"SU")  # of MSH-15 and MSH-16: an answer is wanted when all 
 _NO_ANSWER = (b"NE", b"ER")
 _OFFSET = re.compile(rb"[+-]\d{4}\s*$")
 _QUERIES = re.compile(rb"QBP|QRY|QSB|QVR|EQQ|SPQ|VQQ|RQQ")
+_POINT_OF_CARE = (b"R30", b"R31", b"R32")  # results of point-of-care devices: answered as R33 (v2.5.1 7.3.3 to 7.3.5)
 _POSITIVE, _NEGATIVE = (b"AA", b"CA"), (b"AE", b"AR", b"CE", b"CR")
 
 
@@ -139,6 +140,8 @@ class Answering:
 
     def _acknowledgement(self, asked: Head, code: bytes, now: float, text: bytes = b"") -> bytes:
         trigger = asked.kind(2)
+        if asked.kind() == b"ORU" and trigger in _POINT_OF_CARE:
+            trigger = b"R33"
         parts = [b"ACK", trigger, b"ACK"] if trigger and _structured(asked) else [b"ACK", trigger]
         kind = asked.component.join(part for part in parts if part)
         mark = asked.mark
@@ -167,7 +170,8 @@ class Answering:
             kind, status = c.join((b"RSP", b"Z02")), b"OK"
         else:
             response = b"K" + trigger[1:] if trigger[:1] == b"Q" else trigger or b"K11"
-            kind, status = c.join((b"RSP", response, b"RSP_" + response)), b"NF"
+            structure = b"RSP_K11" if asked.kind(3) == b"QBP_Q11" else b"RSP_" + response  # IHE: QBP^WOS^QBP_Q11
+            kind, status = c.join((b"RSP", response, structure)), b"NF"
         return self._reply(asked, kind, now) + msa + mark.join((b"QAK", tag, status, name)) + b"\r" + line + b"\r"
 
     def _old_query(self, asked: Head, data: bytes, now: float) -> bytes | None:

@@ -26,6 +26,9 @@ Anywhere = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9]{2}(-[1-9]\d?(\[[1-9]\d?
 
 MOST_BESIDE: Final = 200  # segments of a kind kept beside an order, an observation or a specimen
 
+# Fields whose components have no subcomponents: names, values, units. An `&` in them is a character.
+_SIMPLE: Final = frozenset({("OBX", 3), ("OBX", 4), ("OBX", 5), ("OBX", 6), ("OBX", 13), ("OBR", 4)})
+
 _PLACE = re.compile(r"([A-Z][A-Z0-9]{2})(?:-(\d+)(?:\[(\d+)\])?(?:\.(\d+)(?:\.(\d+))?)?)?")
 
 
@@ -39,11 +42,29 @@ def located(place: str) -> tuple[str, int, int, int, int]:
     return match[1], number, component or 1, sub or 1, repeat or 1
 
 
+@cache
+def _whole(place: str) -> bool:
+    """Whether a place means a component with all its subcomponents."""
+    match = _PLACE.fullmatch(place)
+    return match is not None and match[5] is None and (match[1], int(match[2] or 0)) in _SIMPLE
+
+
+def found(segment: Segment, place: str) -> str:
+    """What stands at `place` in this segment; "" where nothing does."""
+    _, number, component, sub, repeat = located(place)
+    if not number:
+        return segment.sent
+    if _whole(place):
+        return segment.component(number, component, repeat)
+    return segment.at(number, component, sub, repeat)
+
+
 @dataclass(slots=True, eq=False)
 class Patient:
     pid: Segment | None = None
     pv1: Segment | None = None
     notes: list[Segment] = field(default_factory=list)
+    observations: list[Entry] = field(default_factory=list)  # of the person, told before any order: weight, age
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +72,7 @@ class Specimen:
     spm: Segment | None = None
     sac: Segment | None = None
     contents: list[Segment] = field(default_factory=list)  # INV of the container itself: a control material
+    observations: list[Entry] = field(default_factory=list)  # of the specimen itself; no results of an order
 
 
 @dataclass(slots=True, eq=False)
@@ -108,10 +130,8 @@ class Entry:
 
     def said(self, place: str) -> str:
         """What stands at `place`; "" where nothing does."""
-        name, number, component, sub, repeat = located(place)
-        for segment in self.all(name):
-            text = segment.at(number, component, sub, repeat) if number else segment.sent
-            if text:
+        for segment in self.all(located(place)[0]):
+            if text := found(segment, place):
                 return text
         return ""
 
@@ -137,11 +157,14 @@ class _Walk:
         self._specimen: Specimen | None = None
         self._order: Order | None = None
         self._entry: Entry | None = None
+        self._early: Order | None = None  # observations before any order: of none, if one follows
+        self._behind: Specimen | None = None  # told behind the results of its order
         self._all: list[Order] = []
 
     def take(self, segment: Segment) -> None:
         match segment.name:
             case "PID":
+                self._settle()
                 self._patient, self._specimen = Patient(segment), None
                 self._order = self._entry = None
             case "PV1":
@@ -156,36 +179,54 @@ class _Walk:
             case "ORC" | "OBR":
                 self._take_order(segment)
             case "OBX":
-                order = self._order or self._begin()
-                self._entry = Entry(self._header, order, segment)
-                order.entries.append(self._entry)
+                self._take_obx(segment)
             case "NTE":
                 _keep((self._entry or self._order or self._patient).notes, segment)
             case _:
                 if beside := self._entry or self._order:
                     _keep(beside.others, segment)
 
+    def _new(self) -> Order:
+        return Order(self._patient, self._specimen if self._specimen_first else None)
+
     def _begin(self) -> Order:
-        self._order, self._entry = Order(self._patient, self._specimen if self._specimen_first else None), None
+        self._order, self._entry, self._behind = self._new(), None, None
         self._all.append(self._order)
         return self._order
+
+    def _settle(self) -> None:
+        """No order followed the observations that came before any: they are results all the same."""
+        if self._early:
+            self._all.append(self._early)
+        self._early = self._behind = None
+
+    def _take_obx(self, segment: Segment) -> None:
+        if self._order is None:
+            self._early = self._early or self._new()
+        order = self._order or self._early
+        assert order is not None
+        self._entry = Entry(self._header, order, segment)
+        (self._behind.observations if self._behind else order.entries).append(self._entry)
 
     def _holder(self) -> Specimen:
         """The specimen that is being told about."""
         if self._specimen_first:
             self._specimen = self._specimen or Specimen()
             return self._specimen
-        order = self._order or self._begin()
+        order = self._order or self._early or self._begin()
         order.specimen = order.specimen or Specimen()
         return order.specimen
 
     def _take_spm(self, segment: Segment) -> None:
         if self._specimen_first:
+            self._settle()
             self._specimen, self._order, self._entry = Specimen(segment), None, None
             return
         holder = self._holder()
         holder.spm = holder.spm or segment
         self._entry = None
+        if self._order and self._order.entries:
+            self._behind = holder
 
     def _take_inv(self, segment: Segment) -> None:
         if self._entry:
@@ -196,6 +237,10 @@ class _Walk:
             _keep(self._holder().contents, segment)
 
     def _take_order(self, segment: Segment) -> None:
+        if self._early:  # they were of the specimen or of the person (v2.5.1 13.3.5, v2.8.2 7.3.1)
+            told = self._specimen if self._specimen_first and self._specimen else self._patient
+            told.observations += self._early.entries
+            self._early = None
         order = self._order
         taken = order is None or order.entries or (order.orc if segment.name == "ORC" else order.obr)
         order = self._begin() if order is None or taken else order
@@ -207,6 +252,7 @@ class _Walk:
 
     def finished(self) -> list[Order]:
         """All orders; where a patient has one specimen only, every order of theirs is of it."""
+        self._settle()
         if self._specimen_first:
             return self._all
         told: dict[int, list[Specimen]] = {}

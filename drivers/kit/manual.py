@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from drivers.kit.declare import Driver, Quantity, Variant
@@ -50,10 +55,30 @@ def _quantity(quantity: Quantity) -> dict[str, Any]:
 
 
 def _options(driver: Driver) -> list[dict[str, Any]]:
+    said = descriptions(driver.options)
     return [
-        {"name": name, "default": _default(field), "what": " ".join((field.description or "").split())}
+        {"name": name, "default": _default(field), "what": said.get(name, "")}
         for name, field in driver.options.model_fields.items()
     ]
+
+
+def descriptions(options: type[BaseModel]) -> dict[str, str]:
+    """Field -> what is said of it: its description, or the text below it in the source. Read when asked for, because a
+    daemon that starts has no use for it."""
+    found: dict[str, str] = {}
+    for owner in reversed(options.__mro__):
+        if owner is BaseModel or not issubclass(owner, BaseModel):
+            continue
+        try:
+            (parsed,) = ast.parse(textwrap.dedent(inspect.getsource(owner))).body
+        except (OSError, TypeError, ValueError, SyntaxError):
+            continue  # made by a program: its fields are those of its bases
+        body = parsed.body if isinstance(parsed, ast.ClassDef) else []
+        for pair in pairwise(body):
+            match pair:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    found[name] = " ".join(text.split())
+    return {**found, **{name: one.description for name, one in options.model_fields.items() if one.description}}
 
 
 def _default(field: FieldInfo) -> Any:

@@ -27,7 +27,9 @@ WAIT: Final = 30.0  # seconds for the answer to a message
 
 _END = re.compile(rb"\x1c(?:[\r\n]|(?=\x0b))|\x0b")  # of a block, or the beginning of another
 _STARTS = re.compile(rb"\x0b+(?=\x0b)")  # blocks with nothing in them
-_BLANK = re.compile(rb"[ \t\r\n\0\x11\x13\x1a\x1c]+")  # what may stand between blocks without meaning anything
+# What may stand between blocks without meaning anything: line ends, and control characters, with which some analysers
+# show every few seconds that they are there (STX).
+_BLANK = re.compile(rb"[\x00-\x0a\x0c-\x20\x7f]+")
 _LACKS_CR = re.compile(rb"[\r\n>]\x1c\Z")  # a document's end and FS: only the last byte is missing
 
 
