@@ -47,6 +47,7 @@ DIALECTS = (
         sign=r"(?i)COBAS ?(5|6|8)800|X800 ?DM|\bc(5|6|8)800\b",
         options={
             "no_value": ("ValueNotSet", "Titer", "NA"),
+            "flag_calls": {"BT": "detected"},
             "name": (),
             "run": ("OBX-21",),
             "sender": "COBAS6800/8800",
@@ -54,7 +55,8 @@ DIALECTS = (
         evidence=Evidence.RECORDING,
         recordings=(INTELIS.format("cobas 6800"), "github.com/udsm-dhis2-lab/universal-machine-interfacing-adapter"),
         note="A titer is a number of three digits with a power of ten in its unit; a call stands in OBX-8 with "
-        "`ValueNotSet` for a value; sub-IDs 1/1 and 1/2 are the test's overall result and its text.",
+        "`ValueNotSet` for a value (BT: detected, below the least titer); sub-IDs 1/1 and 1/2 are the test's overall "
+        "result and its text.",
     ),
     Dialect(
         name="alinity-m",
@@ -123,16 +125,18 @@ DIALECTS = (
     Dialect(
         name="mindray-chemistry",
         models=("Mindray BS-200", "Mindray BS-240", "Mindray BS-480", "URIT-8000", "Dirui CS series", "Biobase BK-200"),
-        sign=r"(?i)^(Mindray\|BS-?\d|BS-?\d+\w*\|Mindray|Biobase\|BK)",
+        sign=r"(?i)^(Mindray\|BS-?\d|BS-?\d+\w*\|Mindray|Biobase\|BK|urit\|8\d{3}\b)",
         options={
             "test": ("OBX-4", "OBX-3.1", "OBX-3.2", "OBX-3.4"),
             "specimen": ("OBR-2", "OBR-3"),
-            "flags": "OBX-8",
+            "no_value": ("-268435455", "-268435455.000000"),
+            "control_in_order": True,
             "shape": "ORU^R01",
             "sender": "Mindray",
         },
         note="The test's name stands in OBX-4 (OBX-3 is its number or empty); MSH-16 says 0 patient, 1 calibration, "
-        "2 control; orders are asked with QRY^Q02 (BS series host interface manual).",
+        "2 control, of which the OBR says everything; orders are asked with QRY^Q02 (BS series host interface "
+        "manual).",
     ),
     Dialect(
         name="ichroma",
@@ -188,19 +192,25 @@ DIALECTS = (
     ),
     Dialect(
         name="pcd-01",
-        models=("SD BIOSENSOR STANDARD F200", "SD BIOSENSOR STANDARD F2400", "SD BIOSENSOR STANDARD F100"),
+        models=(
+            "SD BIOSENSOR STANDARD F200",
+            "SD BIOSENSOR STANDARD F2400",
+            "SD BIOSENSOR STANDARD F100",
+            "BioNote Vcheck V200",
+        ),
         sign=r"IHE PCD\b",
         options={
             "specimen": ("SPM-2.1", "SAC-3", "PID-3"),
             "time": ("OBX-14", "OBX-19", "OBR-7", "MSH-7"),
             "status": {"R": Status.FINAL},
             "supplements": (*SUPPLEMENTS, Mark(field="OBX-4", pattern=r"^\d+(\.\d+)*\.0$")),
+            "noted": {"lot": r"\bLotNo=([^,;]*)"},
             "shape": "ORU^R01",
             "sender": "STANDARD F",
         },
         note="IHE PCD-01: OBX-4 counts device, channel and metric, and containment rows have no value; OBR-2 and OBR-3 "
-        "name the message, so the identifier typed in stands in PID-3 (Communication Guidance IHE PCD-01 DEC; a "
-        "message of an F2400 published by integrators).",
+        "name the message, so the identifier typed in stands in PID-3; the cassette's lot stands in a remark "
+        "(Communication Guidance IHE PCD-01 DEC; messages published by integrators).",
     ),
     Dialect(
         name="maglumi",
@@ -216,6 +226,45 @@ DIALECTS = (
         sign=r"(?i)\bBioSystems\b",
         options={"sender": "BA400"},
         note="IHE LAW; OBX-8 carries numbers of remarks; controls have SPM-11 Q and INV-3 CO (technical note TN0001).",
+    ),
+    Dialect(
+        name="autolumo",
+        models=("Autobio AutoLumo A1000", "Autobio AutoLumo A2000 Plus"),
+        sign=r"(?i)^A\d{4}[^|]*\|Autolumo\b",
+        options={
+            "test": ("OBX-4", "OBX-3.1"),
+            "name": ("OBX-3.2", "OBX-4"),
+            "specimen": ("OBR-2",),
+            "value": ("OBX-5.2",),
+            "shape": "ORU^R01",
+            "sender": "A2000",
+        },
+        device={"time_format": "ymd"},
+        note="OBX-5 is the signal and the concentration; OBR-2 is the tube, OBR-3 a number of the analyser's own; some "
+        "leave MSH-3 and MSH-4 empty and have to be declared (messages published by integrators).",
+    ),
+    Dialect(
+        name="edan-i15",
+        models=("Edan i15",),
+        sign=r"(?i)^EDAN\|",
+        options={"test": ("OBX-4",), "specimen": ("OBR-3",), "shape": "ORU^R01", "sender": "EDAN"},
+        note="The test's name stands in OBX-4, OBX-3 is 0 (a message published by integrators).",
+    ),
+    Dialect(
+        name="cobas-liat",
+        models=("Roche cobas Liat",),
+        sign=r"(?i)^cobas liat\|",
+        options={
+            "noted": {
+                "lot": r"\bTubeLot=([^;]*)",
+                "lot_expiry": r"\bTubeExp=([^;]*)",
+                "run": r"\bRun=([^;]*)",
+            },
+            "shape": "ORU^R01",
+            "sender": "cobas Liat",
+        },
+        note="ORU^R30, answered with ACK^R33; run, tube lot and its expiry stand in a remark on the order (Host "
+        "Interface Manual HL7, its front pages; a message published in a study of interfaces).",
     ),
 )
 

@@ -9,6 +9,7 @@ from datetime import UTC, tzinfo
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from drivers.hl7.controls import in_order
 from drivers.hl7.dialects import VARIANTS, recognised
 from drivers.hl7.encoding import encode
 from drivers.hl7.options import Hl7Options
@@ -33,6 +34,7 @@ OTHERS: Final = frozenset(
         "UDM",
     }
 )  # fmt: skip
+QUERIES: Final = frozenset({"QPD", "QRD", "QRF"})
 ALERTS: Final = frozenset({"R40", "R41", "R42"})  # alarms of patient monitors travel as ORU
 
 
@@ -67,12 +69,16 @@ def _drafts(message: Hl7Message, options: Hl7Options) -> Iterator[Draft]:
     options, dialect = recognised(signature(message), options)
     count = 0
     for order in orders(message):
+        if options.control_in_order:
+            in_order(message.header, order)
         for _, draft in order_drafts(order, options, dialect):
             count += 1
             yield draft
         if not order.entries and (told := _order_alone(message, order, options)):
             count += 1
             yield told
+    if not count and any(segment.name in QUERIES for segment in message.segments):
+        return  # a question of a maker's own type
     if not count:
         raise DecodeError(f"a message of type {message.kind[:20] or 'unknown'} without OBX segments")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from drivers.kit.declare import Options
-from drivers.kit.hl7_groups import Anywhere, Entry, Place, located
+from drivers.kit.hl7_groups import Anywhere, Entry, Place, found, located
 from drivers.kit.observation import Status
 from drivers.kit.results import Encoding
 
@@ -19,6 +19,15 @@ def _compiles(pattern: str) -> str:
     except re.error as error:
         raise ValueError(f"not a regular expression: {error}") from None
     return pattern
+
+
+def _one_group(pattern: str) -> str:
+    if re.compile(_compiles(pattern)).groups != 1:
+        raise ValueError("a pattern with one group in brackets is wanted")
+    return pattern
+
+
+Noted = Annotated[str, AfterValidator(_one_group)]
 
 
 class Mark(BaseModel):
@@ -39,12 +48,9 @@ class Mark(BaseModel):
 
     def fits(self, entry: Entry) -> bool:
         """True where any of the segments the observation belongs to says so."""
-        name, number, component, sub, repeat = located(self.field)
-        for segment in entry.all(name):
-            text = segment.at(number, component, sub, repeat) if number else segment.sent
-            if text and self._fits(text):
-                return True
-        return False
+        return any(
+            self._fits(text) for segment in entry.all(located(self.field)[0]) if (text := found(segment, self.field))
+        )
 
     def _fits(self, text: str) -> bool:
         if self.equals is not None:
@@ -60,13 +66,24 @@ CONTROLS = (
     Mark(field="MSH-11", equals="Q"),  # haematology analysers of Mindray's kind
     Mark(field="MSH-16", pattern=r"^[12]$"),  # their chemistry analysers: 1 calibration, 2 control
     Mark(field="OBR-4.1", pattern=r"^([LPE]?QC|0000[3-9])$"),
-    Mark(field="OBR-4.2", pattern=r"(?i)\b(L?QCR?|quality control)\b"),
+    Mark(field="OBR-4.2", pattern=r"(?i)\b(L?QCR?|quality control)\b|^controls?$"),
     Mark(field="OBR-4.4", pattern=r"^[LPE]?QC$"),
+    Mark(field="OBR-11", equals="Q"),  # as in LIS02-A2's O-12
     Mark(field="PID-3.4", equals="QC"),
+    # Who or what is called a control and nothing else is one; longer names may be anybody's.
+    *(Mark(field=field, pattern=r"(?i)^(QC|control|ctrl)$") for field in ("PID-2", "PID-3", "OBR-2", "OBR-3", "SPM-2")),
+    Mark(field="PID-5", equals="QC"),
+)
+# What is asked or told of the person when a test is ordered: LOINC of ages and of the questions of public health.
+QUESTIONS: Final = (
+    *("30525-0", "35659-2", "21612-7", "29553-5"),
+    *("95418-0", "95419-8", "65222-2", "77974-4", "95420-6", "95421-4", "75617-1", "82810-3", "81959-9"),
 )
 # Data beside results: raw signals, cut-offs, times (IHE LAW: OBX-3.4), whatever is no single value.
 SUPPLEMENTS = (
     Mark(field="OBX-3.4", pattern=r"^S_"),
+    Mark(field="OBX-29", pattern=r"^(AOE|ASC|QST|SCI)$"),  # v2.8.2 table 0936: answers to questions, no results
+    Mark(field="OBX-3.1", pattern=f"^({'|'.join(QUESTIONS)})$"),
     Mark(field="OBX-3.2", pattern=r"^MDC_(ATTR_|DEV_.*_(MDS|VMD|CHAN)$)"),  # ISO/IEEE 11073: devices and their parts
     Mark(field="OBX-2", pattern=r"^(ED|RP|NA|MA|DR|TS|DT|TM|DTM|EI|CX|XCN|XPN|XAD|XTN|XON|AD|PN|FC|HD)$"),
 )
@@ -95,8 +112,10 @@ class Hl7Options(Options):
     """The instrument's name of the test: key of the `tests` map."""
     name: tuple[Place, ...] = ("OBX-3.2", "OBX-4")
     """Where a test whose name is a bare number says what it is."""
-    specimen: tuple[Place, ...] = ("SPM-2.1", "SPM-2.2", "SAC-3", "OBR-3", "OBR-2")
+    specimen: tuple[Place, ...] = ("SPM-2.1", "SPM-2.2", "SAC-3", "OBR-3", "OBR-2", "ORC-3", "ORC-2")
     patient: tuple[Place, ...] = ("PID-3", "PID-2")
+    no_patient: tuple[str, ...] = ("UNKNOWN",)
+    """What stands for no patient."""
     operator: tuple[Place, ...] = ("OBX-16.1", "OBX-16.2", "OBR-34.1")
     time: tuple[Place, ...] = ("OBX-19", "OBX-14", "TQ1-8", "OBR-7", "MSH-7")
     """When it was measured: the first that holds a time; `time_source` in the attributes says which."""
@@ -115,6 +134,10 @@ class Hl7Options(Options):
     run: tuple[Place, ...] = ()
     lot: tuple[Place, ...] = ("INV-16",)
     lot_expiry: tuple[Place, ...] = ("INV-12",)
+    noted: dict[Literal["lot", "lot_expiry", "run"], Noted] = Field(default_factory=dict)
+    """What remarks (NTE-3) say in passing: patterns with one group."""
+    control_in_order: bool = False
+    """Of a control's message (MSH-16 is 2) the OBR says everything, in the places of Mindray's BS series."""
     qc: tuple[Mark, ...] = CONTROLS
     """Marks of a control material; any one of them makes the result a QC result."""
     supplements: tuple[Mark, ...] = SUPPLEMENTS

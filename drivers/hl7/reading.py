@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -20,7 +20,10 @@ _WHEN = re.compile(r"(19|20)\d\d[-/.]?[01]\d")  # the beginning of something tha
 MOST_SUPPLEMENTS: Final = 60  # told of one result
 MOST_NOTES: Final = 30
 MOST_TEXT: Final = 300  # characters of one of them
+MOST_NOTED: Final = 1000  # characters of a remark that are searched
 _OWN_TIMES = ("OBX", "TQ1")
+_TO_THE_SECOND = re.compile(r"\d{14}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
+_REAGENT = re.compile(r"SR|MR|R[1-3]|ASY")
 
 _STATUS: Final[Mapping[str, tuple[Status, Quality, str | None]]] = MappingProxyType(
     {
@@ -39,7 +42,7 @@ _TOLD: Final[Mapping[str, tuple[int, ...]]] = MappingProxyType(
     {
         "MSH": (3, 4, 10),
         "OBX": (4, 7, 9, 10, 12, 13, 14, 15, 17, 18, 19, 20, 21, 29),
-        "OBR": (2, 3, 4, 7, 8, 11, 15, 18, 19, 20, 21, 22),
+        "OBR": (2, 3, 4, 7, 8, 11, 15, 17, 18, 19, 20, 21, 22),
         "ORC": (2, 3, 4, 5),
         "SPM": (2, 4, 7, 8, 11, 12, 14, 17, 18, 21, 24),
         "SAC": (3, 4, 10, 11),
@@ -90,7 +93,8 @@ def _sorted(order: Order, options: Hl7Options) -> tuple[list[_Result], list[Entr
         if any(mark.fits(entry) for mark in options.supplements):
             (results[-1].supplements if results else waiting).append(entry)
         elif results and _companion(results[-1], entry, told):
-            continue
+            results[-1].entry.notes.extend(entry.notes)  # what follows the pair is said of both: reagents, remarks
+            results[-1].entry.others.extend(entry.others)
         elif told.value is None and told.call is None and not _failed(entry):
             (results[-1].supplements if results else waiting).append(entry)
         elif results and not entry.said("OBX-3.1") and not _named(entry, options):
@@ -98,7 +102,8 @@ def _sorted(order: Order, options: Hl7Options) -> tuple[list[_Result], list[Entr
         else:
             results.append(_Result(entry, told))
     if results:
-        results[0].supplements[:0] = waiting
+        around = (*order.patient.observations, *(order.specimen.observations if order.specimen else ()))
+        results[0].supplements[:0] = [*around, *waiting]
         waiting = []
     return results, waiting, checks
 
@@ -113,18 +118,19 @@ def _companion(result: _Result, entry: Entry, told: Said) -> bool:
     obx, before = entry.obx, result.entry.obx
     if obx.at(2).upper() not in CODED or before.at(2).upper() in CODED:
         return False
-    if (obx.at(3), obx.at(4)) != (before.at(3), before.at(4)):
+    if any(obx.component(number) != before.component(number) for number in (3, 4)):
         return False
-    call = told.call or told.value
-    if call is not None and result.told.call is None and re.search(r"[^\W\d_]|[-+]$", call):
+    call = told.call or (told.value and told.value.partition("^")[0])  # of a code without a text, the code
+    if call and result.told.call is None and re.search(r"[^\W\d_]|[-+]$", call):
         result.told.call = call
-    elif call is not None and call != result.told.call:
+    elif call and call != result.told.call:
         result.told.extra["coded_answer"] = call
     return True
 
 
 def _named(entry: Entry, options: Hl7Options) -> str:
-    return next((text for place in options.test if (text := entry.said(place))), "")
+    """The test's name. A 0 is none: analysers that name their tests in OBX-4 send it in OBX-3."""
+    return next((text for place in options.test if (text := entry.said(place)) and text != "0"), "")
 
 
 def _draft(result: _Result, options: Hl7Options, dialect: str | None) -> Draft:
@@ -139,26 +145,19 @@ def _draft(result: _Result, options: Hl7Options, dialect: str | None) -> Draft:
         quality, why = Quality.UNCERTAIN, doubt
     specimen, _ = reader.first(options.specimen)
     patient, _ = reader.first(options.patient)
+    if patient and patient.casefold() in {word.casefold() for word in options.no_patient}:
+        patient = None
     operator, _ = reader.first(options.operator)
     run, _ = reader.first(options.run)
-    lot, _ = reader.first(options.lot)
-    lot_expiry, _ = reader.first(options.lot_expiry)
-    marked = flags(entry, options)
-    attributes = reader.attributes(options.demographics) | told.extra
-    if texts := flag_texts(entry, options):
-        attributes["flag_texts"] = texts
-    if extra := _supplements(result.supplements):
-        attributes["supplements"] = extra
-    if source:
-        attributes["time_source"] = source
-    if dialect:
-        attributes["dialect"] = dialect
-    identity = None
-    if specimen and when and source and source.startswith(_OWN_TIMES):
-        number = (told.comparator or "") + (told.value or ""), told.call or "", told.unit or ""
-        identity = (specimen, test, entry.said("OBX-4"), when, *number, "~".join(marked), entry.said("OBX-11"))
-    return Draft(
-        kind=Kind.QC if any(mark.fits(entry) for mark in options.qc) else Kind.RESULT,
+    kind = Kind.QC if any(mark.fits(entry) for mark in options.qc) else Kind.RESULT
+    noted = _noted(entry, options)
+    lot, lot_expiry = _lot(reader, entry, options, kind, test)
+    attributes = reader.attributes(options.demographics) | told.extra | _said_besides(result, options, test)
+    for name, text in (("time_source", source), ("dialect", dialect)):
+        if text:
+            attributes[name] = text
+    draft = Draft(
+        kind=kind,
         test=test,
         value=told.value,
         quantity=_quantity(entry, test, options),
@@ -166,22 +165,79 @@ def _draft(result: _Result, options: Hl7Options, dialect: str | None) -> Draft:
         unit=told.unit,
         comparator=told.comparator,
         interpretation=told.call,
-        flags=marked,
+        flags=flags(entry, options),
         status=status,
         specimen=specimen,
         patient=patient,
         operator=operator,
-        lot=lot,
-        lot_expiry=lot_expiry,
-        run=run,
+        lot=lot or noted.get("lot"),
+        lot_expiry=lot_expiry or noted.get("lot_expiry"),
+        run=run or noted.get("run"),
         device_time=when,
         now=entry.said("MSH-7") or None,
-        identity=identity,
         extent=entry.obx.end,
         quality=quality,
         quality_reason=why,
         attributes=attributes,
     )
+    return replace(draft, identity=_identity(entry, draft, source))
+
+
+def _identity(entry: Entry, draft: Draft, source: str | None) -> tuple[str, ...] | None:
+    """What makes a result itself in whichever message it comes: whose it is, its test, time and value.
+
+    Without its own time the order's or the message's counts where it is one to the second.
+    """
+    whose, when = draft.specimen or draft.patient, draft.device_time
+    if not (whose and when and source and (source.startswith(_OWN_TIMES) or _TO_THE_SECOND.match(when))):
+        return None
+    number = f"{draft.comparator or ''}{draft.value or ''}", draft.interpretation or "", draft.unit or ""
+    return (whose, draft.test, entry.said("OBX-4"), when, *number, "~".join(draft.flags), entry.said("OBX-11"))
+
+
+def _said_besides(result: _Result, options: Hl7Options, test: str) -> dict[str, Json]:
+    """The test's name, what its flags say in words, and its supplements."""
+    told: dict[str, Json] = {}
+    name = result.entry.said("OBX-3.2")
+    if name and name not in (test, result.entry.said("OBX-4")):
+        told["name"] = name
+    if texts := flag_texts(result.entry, options):
+        told["flag_texts"] = texts
+    if extra := _supplements(result.supplements):
+        told["supplements"] = extra
+    return told
+
+
+def _lot(reader: _Reader, entry: Entry, options: Hl7Options, kind: Kind, test: str) -> tuple[str | None, str | None]:
+    """A control's lot is its own; a patient's result has its reagent's."""
+    lot, _ = reader.first(options.lot)
+    expiry, _ = reader.first(options.lot_expiry)
+    return (lot, expiry) if lot or kind is Kind.QC else _reagent_lot(entry, test)
+
+
+def _reagent_lot(entry: Entry, test: str) -> tuple[str | None, str | None]:
+    """The lot of a test's reagent and its expiry: of what is called as the test, else of its reagents if they have one.
+
+    Table 0384's SR and MR; R1 to R3 and ASY are Roche's. Controls and calibrators of a test are no reagents of it.
+    """
+    told = [each for each in (*entry.others, *entry.order.others) if each.name == "INV" and each.at(16)]
+    lots = {each.at(16) for each in told if each.at(1) == test} or {
+        each.at(16) for each in told if _REAGENT.fullmatch(each.at(3))
+    }
+    if len(lots) != 1:
+        return None, None
+    (lot,) = lots
+    return lot, next((each.at(12) for each in told if each.at(16) == lot and each.at(12)), None)
+
+
+def _noted(entry: Entry, options: Hl7Options) -> dict[str, str]:
+    """What is found in remarks on the result or on its order."""
+    told: dict[str, str] = {}
+    for what, pattern in options.noted.items():
+        for note in (*entry.notes, *entry.order.notes)[:MOST_NOTES]:
+            if match := re.search(pattern, note.text(3)[:MOST_NOTED]):
+                told.setdefault(what, (match[1] or "").strip())
+    return {what: text for what, text in told.items() if text}
 
 
 def _status(entry: Entry, options: Hl7Options) -> tuple[Status, Quality, str | None]:
@@ -280,13 +336,15 @@ def _supplements(entries: list[Entry]) -> list[Json]:
     entries = [entry for entry in entries if entry.obx.raw(5) or entry.obx.raw(8)]
     for entry in entries[:MOST_SUPPLEMENTS]:
         obx = entry.obx
-        one: dict[str, Json] = {"test": obx.at(3) or obx.at(3, 2)}
-        for name, text in (("name", obx.at(3, 2)), ("sub_id", obx.text(4)), ("unit", obx.at(6) or obx.at(6, 2))):
+        one: dict[str, Json] = {"test": obx.component(3) or obx.component(3, 2)}
+        for name, text in (("name", obx.component(3, 2)), ("sub_id", obx.text(4)), ("unit", obx.at(6) or obx.at(6, 2))):
             if text and text != one["test"]:
                 one[name] = text
         if marks := [piece for piece in (obx.at(8, repeat=number) for number in (1, 2, 3)) if piece]:
             one["flags"] = list(marks)
         one["value"] = _supplement(obx)
+        if texts := [text for note in entry.notes[:MOST_NOTES] if (text := _note(note))]:
+            one["comments"] = list(texts)
         told.append(one)
     if len(entries) > MOST_SUPPLEMENTS:
         told.append({"left_out": len(entries) - MOST_SUPPLEMENTS})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -58,6 +59,11 @@ _COMPARATORS: Final[Mapping[str, Comparator]] = MappingProxyType({"<": "<", "<="
 CODED: Final = frozenset({"CE", "CWE", "CNE", "CF"})
 MOST_FLAGS: Final = 32
 _LONG: Final = frozenset({"TX", "FT"})
+_PLAIN_NUMBER = re.compile(r"[-+]?\d[\d.,]*")
+_POWER = re.compile(r"[-+]?\d+([.,]\d+)?\s*[xX×*]\s*10\^[-+]?\d{1,2}")  # 1.2x10^5, its ^ not escaped
+# The ^ of "10^9/L" and "1.73m^2" is mostly not escaped and makes two components of one unit.
+_BEFORE_CARET = re.compile(r"(.*\D)?10|(.*[^A-Za-z])?[cdmuµμ]?m")
+_BEHIND_CARET = re.compile(r"-?\d{1,2}(?![\d.])")
 _NUMERIC = re.compile(r"\s*[<>≤≥]?=?\s*[-+]?[.,]?\d")  # begins as a number, with or without a comparator
 
 
@@ -81,6 +87,7 @@ def said(entry: Entry, options: Hl7Options) -> Said:
             _typed(entry.obx, told)
         else:
             told.value = entry.said(place) or None
+            _beside(entry.obx, place, told)
         if told.value is not None or told.call is not None:
             break
     if told.value is not None and told.value.casefold() in {word.casefold() for word in options.no_value}:
@@ -94,6 +101,17 @@ def said(entry: Entry, options: Hl7Options) -> Said:
     told.unit = _unit(entry, options)
     _flagged(entry, options, told)
     return told
+
+
+def _beside(obx: Segment, place: str, told: Said) -> None:
+    """The value stands elsewhere: what OBX-5 says is kept beside it, and has to agree."""
+    text = obx.text(5)
+    if told.value is None or not text or text == told.value or place.startswith("OBX-5"):
+        return
+    told.extra["OBX5"] = text
+    one, two = _NUMBER.match(told.value), _NUMBER.match(text)
+    if one and two and one[0].replace(" ", "") != two[0].replace(" ", ""):
+        told.doubt = f"{place} says {one[0]}, OBX-5 {two[0]}"
 
 
 def _typed(obx: Segment, told: Said) -> None:
@@ -122,7 +140,10 @@ def _typed(obx: Segment, told: Said) -> None:
 def _coded(pieces: list[str], told: Said) -> None:
     """CE and CWE: the text is the value, the code may be a call (code^text^system^code^text^system^^^original)."""
     code, text, system, other, other_text, other_system, _, _, original = (*pieces, *[""] * 9)[:9]
-    told.value = text or original or other_text or code or other or None
+    worded = text or original or other_text
+    told.value = worded or _as_code(code, system) or _as_code(other, other_system) or None
+    if worded and _PLAIN_NUMBER.fullmatch(worded) and _PLAIN_NUMBER.fullmatch(code):
+        told.doubt = "the code and the text of the value are both numbers: declare which in `value`"
     for one, named in ((code, system), (other, other_system)):
         known = SNOMED.get(one) if named.upper() in _SNOMED_NAMES else None
         if known is not None:
@@ -132,8 +153,13 @@ def _coded(pieces: list[str], told: Said) -> None:
         if told.value and interpret(told.value) is None:
             known = FLAG_CALLS.get(code.upper()) or interpret(code)
             told.call = str(known) if known is not None else None
-    if code and code != told.value:
+    if code and worded and code != told.value:
         told.extra["value_code"] = f"{code}^{system}" if system else code
+
+
+def _as_code(code: str, system: str) -> str:
+    """A code without its text; one of digits keeps its system and so is no number."""
+    return f"{code}^{system}" if system and _PLAIN_NUMBER.fullmatch(code) else code
 
 
 def _structured(pieces: list[str], told: Said) -> None:
@@ -152,6 +178,8 @@ def _text(obx: Segment, pieces: list[str], told: Said) -> None:
         told.value = spoken[0] if spoken else None
         return
     told.value = obx.text(5)
+    if _POWER.fullmatch(told.value):
+        return
     first, second = spoken[:2]
     if len(spoken) == 2 and _WORD.fullmatch(first) and _NUMBER.fullmatch(second):
         first, second = second, first
@@ -172,8 +200,20 @@ def _unit(entry: Entry, options: Hl7Options) -> str | None:
             pieces = entry.obx.components(6)
             if "MDC" in pieces[2:3]:
                 return MDC_UNITS.get(pieces[1], pieces[1] or text)
+            return _with_carets(text, pieces)
         return text
     return None
+
+
+def _with_carets(text: str, pieces: list[str]) -> str:
+    """A unit whose `^` is none that separates components: "10^9/L", "10^6/mm^3", "kg/m^2"."""
+    if not pieces or text != pieces[0]:
+        return text
+    for before, piece in itertools.pairwise(pieces):
+        if not (_BEFORE_CARET.fullmatch(before) and _BEHIND_CARET.match(piece)):
+            break
+        text += f"^{piece}"
+    return text
 
 
 def _coded_flags(entry: Entry, options: Hl7Options) -> Iterator[list[str]]:
@@ -182,7 +222,11 @@ def _coded_flags(entry: Entry, options: Hl7Options) -> Iterator[list[str]]:
         return
     name, number, *_ = located(options.flags)
     for segment in entry.all(name)[:1]:
-        mark = segment.delimiters.component
+        marks = segment.delimiters
+        if marks.escape and marks.repeat and segment.raw(number).strip() == marks.escape + marks.repeat:
+            yield [marks.repeat]  # a flag that is the repetition mark itself
+            return
+        mark = marks.component
         for each in segment.repeats(number)[:MOST_FLAGS]:
             pieces = [segment.plain(piece) for piece in (each.split(mark, 3) if mark else [each])]
             if any(pieces):
@@ -203,8 +247,18 @@ def flag_texts(entry: Entry, options: Hl7Options) -> dict[str, Json]:
     }
 
 
+def _compared(marks: tuple[str, ...], told: Said) -> None:
+    """Table 0078's `<` and `>`: beyond the instrument's scale, which ends at the number sent."""
+    if told.comparator or told.value is None or not _PLAIN_NUMBER.fullmatch(told.value):
+        return
+    if ("<" in marks) != (">" in marks):
+        told.comparator = "<" if "<" in marks else ">"
+
+
 def _flagged(entry: Entry, options: Hl7Options, told: Said) -> None:
-    """A call among the flags: it counts where the value is none; where both are and differ, nobody knows."""
+    """A comparator or a call among the flags: a call counts where the value is none; where both are and differ, nobody
+    knows."""
+    _compared(flags(entry, options), told)
     table = FLAG_CALLS
     if told.value is None or _SUSCEPTIBLE.search(entry.obx.text(3)) or _SUSCEPTIBLE.search(entry.said("OBR-4.2")):
         table = MappingProxyType({**FLAG_CALLS, **SUSCEPTIBILITY})

@@ -159,6 +159,11 @@ def test_a_line_end_within_a_text_does_not_end_its_segment() -> None:
     assert obx.at(5) == "6"
 
 
+def test_a_line_end_within_a_field_does_not_lose_the_fields_behind_it() -> None:
+    (obx,) = only(message("OBX|1|NM||HbA1c\r(IFCC)|1.2 %\n 2.2|%||||||5.3"))
+    assert [obx.text(number) for number in (4, 5, 6, 12)] == ["HbA1c\n(IFCC)", "1.2 %\n2.2", "%", "5.3"]
+
+
 def test_explicit_nulls_say_nothing() -> None:
     (obr,) = only(message('OBR|1|""|"^A|X'))
     assert (obr.at(2), obr.raw(2), obr.text(2), obr.at(4)) == ("", "", "", "X")
@@ -279,6 +284,28 @@ def test_the_reagents_of_a_test_are_not_the_specimens_contents() -> None:
 
 def test_observations_without_orders() -> None:
     assert told(message("PID|1||P1", "OBX|1|NM|A||1")) == [("1", "", "", "", "P1")]
+    two = message("PID|1||P1", "OBX|1|NM|A||1", "PID|2||P2", "OBX|1|NM|A||2", "SPM|1|S2")
+    assert told(two) == [("1", "", "", "", "P1"), ("2", "S2", "", "", "P2")]
+    oul = message("SPM|1|S1", "OBX|1|NM|A||1", "SPM|2|S2", "OBX|1|NM|A||2", head=header("OUL^R22"))
+    assert told(oul) == [("1", "S1", "", "", ""), ("2", "S2", "", "", "")]
+
+
+def test_observations_of_the_specimen_or_the_person_are_none_of_an_order() -> None:
+    specimen_first = message(
+        *("SPM|1|S1", "OBX|1|NM|AGE||36", "NTE|1||said", "OBR|1|||T1", "OBX|1|NM|A||1", "SPM|2|S2", "OBX|1|NM|B||2"),
+        head=header("OUL^R22^OUL_R22"),
+    )
+    assert told(specimen_first) == [("1", "S1", "", "T1", ""), ("2", "S2", "", "", "")]
+    first = next(entries(parse(specimen_first)[0]))
+    assert first.order.specimen is not None
+    (age,) = first.order.specimen.observations
+    assert (age.said("OBX-5"), [note.at(3) for note in age.notes]) == ("36", ["said"])
+    behind = message(
+        "PID|1||P1", "OBR|1|||T1", "OBX|1|NM|A||1", "SPM|1|S1", "OBX|1|NM|VOL||5", "OBR|2|||T2", "OBX|1|NM|B||2"
+    )
+    assert told(behind) == [("1", "S1", "", "T1", "P1"), ("2", "S1", "", "T2", "P1")]
+    before = message("PID|1||P1", "OBX|1|NM|WEIGHT||70", "ORC|RE", "OBR|1|||T1", "OBX|1|NM|A||1")
+    assert told(before) == [("1", "", "", "T1", "P1")]
 
 
 # ---- answers
@@ -366,6 +393,13 @@ def test_old_versions_are_answered_without_a_structure() -> None:
     assert fields(reply, "MSH")[9] == "ACK^R22^ACK"
 
 
+@pytest.mark.parametrize("trigger", ["R30", "R31", "R32"])
+def test_point_of_care_results_are_answered_with_their_own_event(trigger: str) -> None:
+    (reply,) = replies(message(head=header(f"ORU^{trigger}^ORU_R30")))
+    assert fields(reply, "MSH")[9] == "ACK^R33^ACK"
+    assert fields(reply, "MSA")[1:3] == ["AA", "C-1"]
+
+
 def test_the_time_of_an_answer_is_the_instruments_or_says_its_offset() -> None:
     zone = ZoneInfo("Asia/Karachi")
     (reply,) = replies(message(), zone=zone)
@@ -401,6 +435,8 @@ def test_answers_are_never_answered(kind: str) -> None:
             *("QBP^Q11^QBP_Q11", "2.5.1", ("QPD|WOS^Work Order Step^IHELAW|T1|S1", "RCP|I")),
             {"MSH": "RSP^K11^RSP_K11", "QAK": "QAK|T1|NF|WOS^Work Order Step^IHELAW"},
         ),
+        ("QBP^WOS^QBP_Q11", "2.5.1", ("QPD|WOS^Work Order Step^IHE_LABTF|T1|S1",), {"MSH": "RSP^WOS^RSP_K11"}),
+        ("QBP^Q11", "2.5", ("QPD|WOS||S1",), {"MSH": "RSP^K11^RSP_K11", "QAK": "QAK||NF|WOS"}),
         (
             *("QBP^Z03^QBP_Z03", "2.5", ("QPD|Z03^HOST QUERY|T1||S1",)),
             {"MSH": "RSP^Z02", "QAK": "QAK|T1|OK|Z03^HOST QUERY", "QPD": "QPD|Z03^HOST QUERY|T1||S1"},

@@ -87,7 +87,10 @@ def result(obx: str, **options: Any) -> Draft:
         ("OBX|1|SN|A||^3^+", "3+", None, None),
         ("OBX|1|SN|A||<>^5", "<>5", None, None),
         ("OBX|1|CWE|A||260373001^Detected^SCT", "Detected", None, "detected"),
-        ("OBX|1|CWE|A||260415000^^SCT", "260415000", None, "not-detected"),
+        ("OBX|1|CWE|A||260415000^^SCT", "260415000^SCT", None, "not-detected"),  # a code is no number
+        ("OBX|1|CWE|A||112283007^^SCT", "112283007^SCT", None, None),
+        ("OBX|1|CE|A||5.4", "5.4", None, None),
+        ("OBX|1|ST|A||1.2x10^5", "1.2x10^5", None, None),
         ("OBX|1|CE|A||POS^Positivo^99LAB^10828004^Positive^SCT", "Positivo", None, "positive"),
         ("OBX|1|CE|A||NEG^^99LAB", "NEG", None, None),
         ("OBX|1|CE|A||POS^Xyz^99LAB", "Xyz", None, "positive"),
@@ -107,7 +110,7 @@ def test_values(obx: str, value: str | None, comparator: str | None, call: str |
     assert draft.quality is Quality.GOOD
 
 
-@pytest.mark.parametrize("obx", ["OBX|1|NM|A||5~6", "OBX|1|ST|A||1^2^3"])
+@pytest.mark.parametrize("obx", ["OBX|1|NM|A||5~6", "OBX|1|ST|A||1^2^3", "OBX|1|CE|A||5981666^390.9"])
 def test_several_values_in_one_are_uncertain(obx: str) -> None:
     draft = result(obx)
     assert draft.quality is Quality.UNCERTAIN
@@ -125,6 +128,13 @@ def test_several_values_in_one_are_uncertain(obx: str) -> None:
         ("OBX|1|NM|A||5|1^MDC_DIM_UNHEARD_OF^MDC", "MDC_DIM_UNHEARD_OF"),
         ('OBX|1|NM|A||5|""', None),
         ("OBX|1|NM|A||5", None),
+        ("OBX|1|NM|A||5|10^9/L", "10^9/L"),
+        ("OBX|1|NM|A||5|x10^3/uL", "x10^3/uL"),
+        ("OBX|1|NM|A||5|10^6/mm^3", "10^6/mm^3"),
+        ("OBX|1|NM|A||5|mL/min/1.73m^2", "mL/min/1.73m^2"),
+        ("OBX|1|NM|A||5|10^9/L^^UCUM", "10^9/L"),
+        ("OBX|1|NM|A||5|10*3/uL^thousand per microliter^UCUM", "10*3/uL"),
+        ("OBX|1|NM|A||5|10\\S\\9/L", "10^9/L"),
     ],
 )
 def test_units_stay_as_sent(obx: str, unit: str | None) -> None:
@@ -143,12 +153,29 @@ def test_units_stay_as_sent(obx: str, unit: str | None) -> None:
         ("OBX|1|NM|A||5|mg/L||H~A", None, Quality.GOOD),
         ("OBX|1|NM|A||5|mg/L||POS~NEG", None, Quality.GOOD),
         ("OBX|1|CWE|A|||||S", "susceptible", Quality.GOOD),
+        ("OBX|1|NM|A||5|mg/L||\\~", None, Quality.GOOD),  # the repetition mark itself
     ],
 )
 def test_calls_among_the_flags(obx: str, call: str | None, quality: Quality) -> None:
     draft = result(obx, no_value=("ValueNotSet",))
     assert (draft.interpretation, draft.quality) == (call, quality)
     assert draft.flags
+
+
+@pytest.mark.parametrize(
+    ("value", "flag", "comparator"),
+    [
+        ("40", "<", "<"),
+        ("600", ">~H", ">"),
+        ("40", "<~>", None),
+        ("> 40", "<", None),
+        ("LOW", "<", None),
+        ("40", "L", None),
+    ],
+)
+def test_a_value_beyond_the_instruments_scale(value: str, flag: str, comparator: str | None) -> None:
+    draft = result(f"OBX|1|ST|A||{value}|mg/L||{flag}")
+    assert (draft.value, draft.comparator) == (value, comparator)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +253,7 @@ def test_persons_are_left_out_unless_asked_for() -> None:
         ("731-0^LYM#^LN", "731-0", "lym-count", "loinc:731-0"),
         ("20490^20490^99ROC", "20490", None, None),
         ("^^^GLU^Glucose", "GLU", None, None),
+        ("Anti-A&B^Anti-A & B^99LAB", "Anti-A&B", None, None),  # no subcomponents, a name with an & in it
     ],
 )
 def test_names_of_tests(obx3: str, test: str, quantity: str | None, code: str | None) -> None:
@@ -238,14 +266,33 @@ def test_one_code_with_two_sub_ids_is_two_results() -> None:
     assert len({draft.identity for draft in drafts}) == 2
 
 
-def test_a_result_sent_again_in_another_message_is_the_same_and_one_without_a_time_is_its_message() -> None:
-    timed = ("OBR|1||S1|T", "OBX|1|NM|A||5|mg/L|||||F|||20260115090000")
-    first = one(*timed)
-    again = one(*timed, head=ORU.format(sender="ANALYSER", mode="P").replace("|1|P", "|2|P"))
+@pytest.mark.parametrize(
+    "segments",
+    [
+        ("OBR|1||S1|T", "OBX|1|NM|A||5|mg/L|||||F|||20260115090000"),
+        ("OBR|1||S1|T|||20260115090000", "OBX|1|NM|A||5|mg/L|||||F"),
+        ("PID|1||P1", "OBR|1|||T|||20260115090000", "OBX|1|NM|A||5|mg/L|||||F"),
+        ("OBR|1||S1|T", "OBX|1|NM|A||5"),
+    ],
+)
+def test_a_result_sent_again_in_another_message_is_the_same(segments: tuple[str, ...]) -> None:
+    first = one(*segments)
+    again = one(*segments, head=ORU.format(sender="ANALYSER", mode="P").replace("|1|P", "|2|P"))
     assert first.identity == again.identity is not None
-    untimed = one("OBR|1||S1|T", "OBX|1|NM|A||5")
-    assert untimed.identity is None
-    assert untimed.extent is not None
+    for other in (("|5", "|6"), ("|A|", "|B|"), ("S1", "S2") if "S1" in segments[0] else ("P1", "P2")):
+        assert one(*(segment.replace(*other) for segment in segments)).identity != first.identity
+
+
+def test_a_result_is_its_message_where_nothing_tells_whose_or_when_it_is() -> None:
+    for segments in (("OBR|1||S1|T", "OBX|1|NM|A||5"), ("OBR|1|||T|||20260115090000", "OBX|1|NM|A||5")):
+        draft = one(*segments, head=r"MSH|^~\&|X||LIS||20260115||ORU^R01|1|P|2.5.1")
+        assert draft.identity is None
+        assert draft.extent is not None
+
+
+def test_a_preliminary_result_and_the_final_one_are_two() -> None:
+    letters = {one("OBR|1||S1|T", f"OBX|1|NM|A||5|mg/L|||||{letter}|||20260115090000").identity for letter in "PFC"}
+    assert len(letters) == 3
 
 
 # ---- what is no result of its own
@@ -295,13 +342,20 @@ def test_a_coded_answer_behind_a_number_is_its_call() -> None:
         ("OBR|1||S1|LQC",),
         ("OBR|1||S1|^^^QC^Quality Control",),
         ("PID|1||CTRL1^^^QC", "OBR|1||S1|T"),
+        ("PID|1||QC", "OBR|1||S1|T"),
+        ("PID|1||||QC^Level 1", "OBR|1||S1|T"),
+        ("OBR|1||QC|T",),
+        ("OBR|1||S1|T|||||||Q",),
+        ("OBR|1||S1|T^Control",),
     ],
 )
 def test_controls_are_controls(segments: tuple[str, ...]) -> None:
     assert one(*segments, "OBX|1|NM|A||5").kind is Kind.QC
 
 
-@pytest.mark.parametrize("segments", [("SPM|1|S1|||||||||P", "OBR|1||S1|QCM^Qualitative"), ("OBR|1||QC|T",)])
+@pytest.mark.parametrize(
+    "segments", [("SPM|1|S1|||||||||P", "OBR|1||S1|QCM^Qualitative"), ("PID|1||QC-17||Control^Ann", "OBR|1||QC17|T")]
+)
 def test_patients_specimens_are_no_controls(segments: tuple[str, ...]) -> None:
     assert one(*segments, "OBX|1|NM|A||5").kind is Kind.RESULT
 
@@ -328,7 +382,8 @@ def test_training_messages_are_uncertain_unless_kept() -> None:
         ("QCN^J01", ("QID|T1",)),
         ("ACK^R01", ("MSA|AA|1",)),
         ("ORM^O01", ("ORC|RF||S1", "OBR|1||S1", "OBX|1|NM|A||5")),
-        ("SSU^U03", ("EQU|X", "SAC|||S1")),
+        ("SSU^U03", ("EQU|X", "SAC|||S1", "OBX|1|CE|KIT||7")),
+        ("TSREQ", ("QPD|TSREQ||S1^^R1^1|0", "RCP|I||R")),  # a maker's own
         ("INU^U05", ("EQU|X", "INV|A|OK")),
         ("ORU^R40", ("OBR|1||S1", "OBX|1|ST|ALARM||high")),
         ("ADT^A01", ("PID|1||P1", "OBX|1|NM|8302-2||180")),

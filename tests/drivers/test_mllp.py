@@ -146,6 +146,16 @@ def test_text_outside_blocks_is_refused_and_blanks_are_not() -> None:
     ]
 
 
+@pytest.mark.parametrize("sign", [b"\x02", b"\x02\x02", b"\x06", b"\x15\r\n", b"\x7f"])
+def test_signs_of_life_between_blocks_mean_nothing(sign: bytes) -> None:
+    events = fed(Mllp(Echo()), sign + block(b"whole") + sign)
+    assert [(type(event), event.raw) for event in events] == [
+        (Send, sign),
+        (Received, block(b"whole")),
+        (Send, sign),
+    ]
+
+
 def test_a_block_that_is_too_long_is_refused_and_the_next_one_read() -> None:
     mllp = Mllp(Echo(), max_block=20, refuse=lambda beginning, _now: beginning[:4])
     events = fed(mllp, block(b"x" * 100) + block(b"whole"))
