@@ -39,7 +39,7 @@ class Guard(StrEnum):
 
     CHECKED = "checked"  # damage shows: a checksum, or a form nothing damaged fits
     IDENTIFIED = "identified"  # a result says which it is, so that the same one twice is one
-    MATCHED = "matched"  # an answer that comes late is not taken for the answer to something else
+    MATCHED = "matched"  # an answer that comes late is not taken for the answer to something else, on either side
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType(
         "duplicate": _fault("a write arrives twice", _LINE, _FOLDER, needs=Guard.IDENTIFIED),
         "split": _fault("a write arrives in two pieces", *_BYTES),
         "merge": _fault(f"a write waits up to {MERGE:g} s for the next one and arrives with it", *_BYTES),
-        "silence": _fault(f"nothing for {SILENCE:g} s", *Medium),
+        "silence": _fault(f"nothing for {SILENCE:g} s", *Medium, needs=Guard.MATCHED),
         "slow": _fault(f"a pause of {SLOW:g} s in the middle of a write", _LINE, _STREAM, _FOLDER),
         # what the host answers, on its way back
         "nak": _fault(f"an ACK arrives as NAK, {NAKS} times in a row", *_BYTES),
@@ -135,6 +135,8 @@ class Faults:
 def possible(medium: Medium, guards: Iterable[Guard] = tuple(Guard)) -> list[str]:
     """The faults that happen on `medium` and that a protocol with `guards` can notice."""
     held = set(guards)
+    if medium in (Medium.BROKER, Medium.FOLDER):
+        held.add(Guard.MATCHED)  # nobody answers there
     return [name for name, one in FAULTS.items() if medium in one.media and (not one.needs or one.needs in held)]
 
 

@@ -32,7 +32,9 @@ class Instrument:
         self.source = Source(plan, datetime.now(UTC))
         self.rate = plan.rate  # may be changed while it runs
         self.paused = False
-        self._speaker = Outbox(lambda: self.source.driver.instrument(self.source.options))
+        self._speaker = Outbox(
+            lambda: self.source.driver.instrument(self.source.options), answered=not plan.link.startswith("folder")
+        )
         self._wire = Wire(self.faults)
         self._endpoint: Endpoint = build(plan, self._acknowledged, self.faults, self._speaker)
         self._tape = Tape(plan.record, plan.driver)

@@ -9,10 +9,14 @@ from drivers.kit.exchange import Event, Send, Speaker, receiver
 
 
 class Outbox:
-    """A driver's instrument side that begins its undelivered messages again on a new connection. A `Speaker`."""
+    """A driver's instrument side that begins its undelivered messages again on a new connection. A `Speaker`.
 
-    def __init__(self, build: Callable[[], Speaker]) -> None:
+    Where nobody answers (`answered` False: a folder) each message is the first one of its conversation.
+    """
+
+    def __init__(self, build: Callable[[], Speaker], *, answered: bool = True) -> None:
         self._build = build
+        self._answered = answered
         self._speaker = build()
         self._waiting: deque[bytes] = deque()
         self._settled = 0  # delivered messages that are out of `_waiting`
@@ -21,22 +25,22 @@ class Outbox:
     @property
     def deadline(self) -> float | None:
         """When `tick` must run next."""
-        return self._speaker.deadline
+        return self._speaker.deadline if self._answered else None
 
     @property
     def delivered(self) -> int:
         """How many offered messages the peer has acknowledged."""
-        return self._earlier + self._speaker.delivered
+        return self._earlier + (self._speaker.delivered if self._answered else 0)
 
     @property
     def confirms(self) -> bool:
         """Whether `delivered` rests on the peer's word."""
-        return self._speaker.confirms
+        return self._answered and self._speaker.confirms
 
     @property
     def idle(self) -> bool:
         """True when nothing offered waits for its acknowledgement."""
-        return self._speaker.idle
+        return not self._answered or self._speaker.idle
 
     @property
     def waiting(self) -> int:
@@ -46,6 +50,9 @@ class Outbox:
 
     def offer(self, message: bytes, now: float) -> Iterator[Event]:
         """Queue one message for delivery."""
+        if not self._answered:
+            self._earlier += 1
+            return self._build().offer(message, now)
         self._waiting.append(message)
         return self._speaker.offer(message, now)
 

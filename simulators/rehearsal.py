@@ -44,7 +44,7 @@ class Rehearsal:
         self._began = self.start.timestamp()
         self.bench = Bench(
             source.driver.host(source.options),
-            Outbox(lambda: source.driver.instrument(source.options)),
+            Outbox(lambda: source.driver.instrument(source.options), answered=not self.plan.link.startswith("folder")),
             source.faults,
             now=self._began,
             host_again=lambda: source.driver.host(source.options),

@@ -6,6 +6,7 @@ What is said is noted in a ledger: meant, sent, acknowledged.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from simulators import ledger as ledgers
 from simulators.faults import DAY, DRIFT, JUMP, Faults
 from simulators.models import Clock, Model, model
 from simulators.plan import Plan
-from simulators.probe import carried
+from simulators.probe import carried, plugged
 
 RUN = 20  # messages an instrument sends again when it sends a run again
 RESENT = 10_000  # messages that may wait to be sent again
@@ -26,10 +27,15 @@ OWN_EVENTS = ("resend-run",)
 
 def settled(driver: Driver, plan: Plan) -> Any:
     """The options of the instrument: the plan's over the driver's defaults, as a configuration has them; over the
-    example's where the defaults alone do not make an instrument. Errors: LookupError, pydantic's ValidationError."""
+    example's where the defaults alone do not make an instrument. With its link and what its variant presets of the
+    device, as drivers see them. Errors: LookupError, pydantic's ValidationError."""
+    variant = driver.preset(plan.variant) if plan.variant else None
+    return plugged(_options(driver, plan, variant.options if variant else {}), plan.link, variant)
+
+
+def _options(driver: Driver, plan: Plan, preset: Mapping[str, Any]) -> Any:
     if plan.example:
         return driver.trial(plan.variant, plan.options)
-    preset = driver.preset(plan.variant).options if plan.variant else {}
     try:
         options = driver.options.model_validate({**preset, **plan.options})
     except ValidationError:
