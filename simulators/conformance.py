@@ -7,12 +7,10 @@ has read a real instrument's traffic.
 
 from __future__ import annotations
 
-import json
 import random
 import re
-import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
@@ -26,6 +24,7 @@ from drivers.kit.declare import Driver, Evidence, Message, Variant
 from drivers.kit.exchange import DecodeError, Event, Exchange, Reason, Received, Rejected, WireError
 from drivers.kit.observation import Draft, Kind
 from simulators.bench import Bench
+from simulators.cases import case_differs, shown
 from simulators.faults import Faults, Medium, possible
 from simulators.models import model
 from simulators.outbox import Outbox
@@ -39,7 +38,6 @@ RATE: Final = 0.15  # of each fault, a write
 HEALING: Final = 600.0  # seconds of virtual time a conversation has after the faults have ended
 VALUED: Final = (Kind.RESULT, Kind.QC, Kind.READING)
 STREAMS: Final = frozenset({"serial", "tcp", "tcp-listen"})
-SHOWN: Final = 60  # bytes of a failing input in a finding
 
 
 class Tier(IntEnum):
@@ -172,10 +170,6 @@ def used(events: Iterable[Event]) -> bytes:
     return b"".join(event.raw for event in events)
 
 
-def _shown(data: bytes) -> str:
-    return f"{data[:SHOWN]!r}{'...' if len(data) > SHOWN else ''}"
-
-
 def _lossless(trial: Trial) -> str:
     wire = trial.wire
     cuts = sorted(trial.rng.randrange(len(wire) + 1) for _ in range(20))
@@ -185,7 +179,7 @@ def _lossless(trial: Trial) -> str:
         ("at random cuts", [wire[a:b] for a, b in zip([0, *cuts], [*cuts, len(wire)], strict=True)]),
     ):
         if used(feed(trial.host(), pieces)) != wire:
-            return f"fed {name}, the events' raw is not the input: {_shown(wire)}"
+            return f"fed {name}, the events' raw is not the input: {shown(wire)}"
     return ""
 
 
@@ -193,7 +187,7 @@ def _garbage(trial: Trial) -> str:
     for size in (1, 7, 200, 5000):
         data = trial.rng.randbytes(size)
         if used(feed(trial.host(), [data])) != data:
-            return f"the events' raw is not the input: {_shown(data)}"
+            return f"the events' raw is not the input: {shown(data)}"
     return ""
 
 
@@ -205,14 +199,14 @@ def _ruined(trial: Trial) -> str:
             place = trial.rng.randrange(len(data) or 1)
             data[place : place + trial.rng.randrange(2)] = trial.rng.randbytes(trial.rng.randrange(3))
         if used(feed(trial.host(), [bytes(data)])) != data:
-            return f"the events' raw is not the input: {_shown(bytes(data))}"
+            return f"the events' raw is not the input: {shown(bytes(data))}"
     return ""
 
 
 def _pure(trial: Trial) -> str:
     for heard in trial.clean.heard:
         if trial.drafts(heard) != trial.drafts(heard):
-            return f"decoded twice, differently: {_shown(heard.data)}"
+            return f"decoded twice, differently: {shown(heard.data)}"
     return ""
 
 
@@ -230,7 +224,7 @@ def _decodes_anything(trial: Trial) -> str:
             except DecodeError:
                 continue
             except Exception as error:  # noqa: BLE001 - any other exception is the finding
-                return f"{type(error).__name__} on {_shown(cut)}"
+                return f"{type(error).__name__} on {shown(cut)}"
     return ""
 
 
@@ -287,7 +281,7 @@ def _every_cut(trial: Trial) -> str:
     for place in range(1, len(wire)):
         found = [event for event in feed(trial.host(), [wire[:place], wire[place:]]) if not _silent(event)]
         if [_outcome(event) for event in found] != [_outcome(event) for event in whole]:
-            return f"cut at byte {place}, other events: {_shown(wire[max(0, place - 20) : place + 20])}"
+            return f"cut at byte {place}, other events: {shown(wire[max(0, place - 20) : place + 20])}"
     return ""
 
 
@@ -304,7 +298,7 @@ def _outcome(event: Event) -> tuple[object, ...]:
 def _meets(trial: Trial) -> str:
     bench = trial.clean
     if bench.refused:
-        return f"the host refused {_shown(bench.refused[0].raw)}: {bench.refused[0].reason}"
+        return f"the host refused {shown(bench.refused[0].raw)}: {bench.refused[0].reason}"
     drafts = [draft for heard in bench.heard for draft in trial.drafts(heard)]
     told = [draft for draft in drafts if draft.kind not in (Kind.EVENT, Kind.STATUS)]
     return "" if told else "nothing it said became a result or a reading"
@@ -317,56 +311,6 @@ def _cases(trial: Trial) -> str:
     if not found:
         return f"no case in {trial.folder / 'cases'}"
     return next((f"{case.name}: {why}" for case in found if (why := case_differs(trial.driver, case))), "")
-
-
-def case_differs(driver: Driver, case: recording.Case) -> str:
-    """The first thing in which a case's recording does not decode to its expectation; "" where it does.
-
-    `<case>.toml` has the options, and may name a `variant` they come on top of.
-    Each line of `<case>.ndjson` names fields of one draft; `value` may be the number its text means. Errors: OSError,
-    RecordingError, and whatever the driver raises.
-    """
-    given = tomllib.loads(case.options.read_text(encoding="utf-8")) if case.options else {}
-    variant = given.pop("variant", "")
-    options = driver.options.model_validate({**(driver.preset(variant).options if variant else {}), **given})
-    made: list[Draft] = []
-    for heard in recording.play(driver.host(options), recording.read(case.wire.read_text(encoding="utf-8"))):
-        if isinstance(heard, Rejected):
-            return f"{heard.reason}: {_shown(heard.raw)}"
-        made += driver.decode(heard, options)
-    for line in case.expected.read_text(encoding="utf-8").splitlines():
-        meant = json.loads(line)
-        fits = [one for one in made if _is(one, meant)]
-        if not fits:
-            return f"no draft is {line}"
-        if why := _other(fits[0], meant):
-            return f"{why} in {line}"
-    return ""
-
-
-def _is(one: Draft, meant: Mapping[str, Any]) -> bool:
-    named = (meant.get("test"), meant.get("quantity"))
-    return (
-        (one.test == named[0] or (one.quantity is not None and one.quantity == named[1]))
-        and one.specimen == meant.get("specimen")
-        and ("value" not in meant or _plain(one.value) == _plain(meant["value"]))
-    )
-
-
-def _other(one: Draft, meant: Mapping[str, Any]) -> str:
-    for name in ("kind", "patient", "operator", "lot", "lot_expiry", "run", "unit", "comparator", "device_time"):
-        if meant.get(name) is not None and getattr(one, name) != meant[name]:
-            return f"{name} is {getattr(one, name)!r}"
-    if list(one.flags) != meant.get("flags", []):
-        return f"flags are {list(one.flags)}"
-    return ""
-
-
-def _plain(value: object) -> object:
-    try:
-        return value if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return value
 
 
 # ---- gold: through every fault

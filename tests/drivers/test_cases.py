@@ -6,7 +6,7 @@ import pytest
 
 import drivers
 from drivers.kit import recording
-from simulators.conformance import case_differs
+from simulators.cases import case_differs
 
 CASES = [(name, case) for name in drivers.built_in() for case in recording.cases(drivers.folder(name))]
 
