@@ -1,132 +1,164 @@
-"""SCPI with a foreign instrument: a meter of a few lines, on TCP and on a serial line, asked by the running daemon."""
+"""SCPI with a foreign instrument: a hand-written one on TCP and on a serial line, asked by the running daemon."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
 from tests.system.daemon import Daemon, eventually, free_port
 from tests.system.serial_pair import serial_pair
 
-QUERIES = """
-poll = "500ms"
-timeout = "300ms"
-queries = [
-  { ask = "MEAS:TEMP?", quantity = "temperature", unit = "Cel" },
-  { ask = "MEAS:HUM?", quantity = "humidity", unit = "%" },
-  { ask = "MEAS:CO2?", quantity = "co2", unit = "[ppm]" },
-]
-"""
+ANSWERS = {
+    "*IDN?": "LSCI,MODEL218E,21EA4F,042109",
+    "MEAS:TEMP? TC,K": "+2.61950000E+01",
+    "MEAS:VOLT:DC?": "+9.90000000E+37",
+    "FETC?": "-80.013,+0.5,9.91E37",
+}
 
 
 class Meter:
-    """Answers what it is asked, one line a line; knows no CO2."""
+    """Answers what it knows and keeps what it does not know in its error queue; takes `pause` seconds to answer."""
 
-    def __init__(self) -> None:
-        self.asked: list[str] = []
+    def __init__(self, end: bytes, pause: float = 0.0) -> None:
+        self.end, self.pause = end, pause
         self.errors: list[str] = []
-        self.temperature = "+2.35E+01"
-        self._held = b""
+        self.heard: list[str] = []
+        self.impatient: list[bytes] = []  # what came before the answer was out
 
-    def hear(self, data: bytes) -> bytes:
-        """What it says to some bytes."""
-        self._held += data
-        answer = b""
-        while b"\n" in self._held:
-            line, _, self._held = self._held.partition(b"\n")
-            answer += self._answer(line.decode().strip())
-        return answer
+    def converse(self, descriptor: int, ended: int) -> None:
+        """Until the other end hangs up, or something can be read from `ended`."""
+        pending = b""
+        while ended not in select.select((descriptor, ended), (), ())[0]:
+            with contextlib.suppress(ConnectionError):
+                data = os.read(descriptor, 4096)
+                if not data:
+                    return
+                *lines, pending = (pending + data).split(b"\n")
+                for line in lines:
+                    if select.select((descriptor,), (), (), self.pause)[0]:
+                        self.impatient.append(line)
+                    self.answer(line.decode().strip(), descriptor)
+                continue
+            return
 
-    def _answer(self, question: str) -> bytes:
-        self.asked.append(question)
-        match question:
-            case "*IDN?":
-                return b"ACME,TH-2,SN7,1.0\n"
-            case "SYST:ERR?":
-                return ((self.errors.pop(0) if self.errors else '0,"No error"') + "\n").encode()
-            case "MEAS:TEMP?":
-                return f"{self.temperature}\n".encode()
-            case "MEAS:HUM?":
-                return b"9.91E+37\n"
-        self.errors.append('-113,"Undefined header"')
-        return b""
+    def answer(self, query: str, descriptor: int) -> None:
+        self.heard.append(query)
+        answer = ANSWERS.get(query)
+        if query == "SYST:ERR?":
+            answer = self.errors.pop(0) if self.errors else '+0,"No error"'
+        if answer is None:
+            self.errors.append('-113,"Undefined header"')
+            return
+        os.write(descriptor, answer.encode())
+        os.write(descriptor, self.end)
 
 
 @contextlib.contextmanager
-def over_tcp(meter: Meter) -> Iterator[str]:
-    port = free_port()
-    server = socket.create_server(("127.0.0.1", port))
-
-    def serve() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                sock, _ = server.accept()
-                with sock, contextlib.suppress(ConnectionError):
-                    while data := sock.recv(4096):
-                        sock.sendall(meter.hear(data))
-
-    thread = threading.Thread(target=serve)
+def running(serve: Callable[[int], None]) -> Iterator[None]:
+    """`serve` in a thread of its own, given a descriptor that can be read when it is to end."""
+    ended, end = os.pipe()
+    thread = threading.Thread(target=serve, args=(ended,))
     thread.start()
     try:
-        yield f'{{ type = "tcp", host = "127.0.0.1", port = {port} }}'
+        yield
     finally:
-        server.shutdown(socket.SHUT_RDWR)
-        server.close()
-        thread.join()
+        os.close(end)
+        thread.join(10)
+        os.close(ended)
 
 
 @contextlib.contextmanager
-def over_serial(meter: Meter) -> Iterator[str]:
-    with serial_pair() as (ours, theirs):
-        stop = threading.Event()
-        descriptor = os.open(theirs, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+def on_tcp(meter: Meter, port: int) -> Iterator[None]:
+    with socket.create_server(("127.0.0.1", port)) as server:
 
-        def serve() -> None:
-            while not stop.wait(0.01):
-                with contextlib.suppress(BlockingIOError):
-                    if answer := meter.hear(os.read(descriptor, 4096)):
-                        os.write(descriptor, answer)
+        def serve(ended: int) -> None:
+            while ended not in select.select((server.fileno(), ended), (), ())[0]:
+                connection, _ = server.accept()
+                with connection:
+                    meter.converse(connection.fileno(), ended)
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            yield f'{{ type = "serial", port = "{ours}" }}'
-        finally:
-            stop.set()
-            thread.join()
-            os.close(descriptor)
+        with running(serve):
+            yield
 
 
-@pytest.mark.parametrize("plugged", [over_tcp, over_serial])
-def test_a_meter_is_asked_and_understood(
-    tmp_path: Path, plugged: Callable[[Meter], contextlib.AbstractContextManager[str]]
-) -> None:
-    meter = Meter()
-    with plugged(meter) as link:
-        daemon = Daemon(tmp_path, f'[[devices]]\nid = "a"\ndriver = "scpi"\nlink = {link}\n{QUERIES}')
+@contextlib.contextmanager
+def on_line(meter: Meter, path: str) -> Iterator[None]:
+    line = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    try:
+        with running(lambda ended: meter.converse(line, ended)):
+            yield
+    finally:
+        os.close(line)
+
+
+CONFIG = """
+[[devices]]
+id = "{name}"
+driver = "scpi"
+link = {link}
+poll = "1s"
+timeout = "1s"
+queries = [
+  {{ ask = "MEAS:TEMP? TC,K", quantity = "temperature", unit = "Cel" }},
+  {{ ask = "MEAS:VOLT:DC?", quantity = "voltage", unit = "V" }},
+  {{ ask = "FETC?", index = 1, quantity = "freezer", unit = "Cel" }},
+  {{ ask = "FETC?", index = 3, quantity = "open-input", unit = "Cel" }},
+  {{ ask = "CALC:NOTHING?", quantity = "nothing" }},
+]
+"""
+SAID = {
+    "temperature": (26.195, "good", "Cel", "reading"),
+    "voltage": (None, "bad", "V", "reading"),
+    "freezer": (-80.013, "good", "Cel", "reading"),
+    "open-input": (None, "bad", "Cel", "reading"),
+    "model": ("MODEL218E", "good", None, "status"),
+    "error": ("Undefined header", "good", None, "event"),
+}
+
+
+def test_the_daemon_reads_a_foreign_instrument_over_tcp_and_a_serial_line(tmp_path: Path) -> None:
+    meters = {"tcp": Meter(b"\n"), "line": Meter(b"\r\n")}
+    port = free_port()
+    with contextlib.ExitStack() as stack:
+        near, far = stack.enter_context(serial_pair())
+        stack.enter_context(on_tcp(meters["tcp"], port))
+        stack.enter_context(on_line(meters["line"], far))
+        config = CONFIG.format(name="tcp", link=f'{{ type = "tcp", host = "127.0.0.1", port = {port} }}')
+        config += CONFIG.format(name="line", link=f'{{ type = "serial", port = "{near}" }}')
+        daemon = Daemon(tmp_path, config)
+        daemon.start()
+        stack.callback(daemon.stop)
+        for name, meter in meters.items():
+            assert eventually(lambda name=name: said(daemon, name).keys() >= SAID.keys(), 40)  # type: ignore[misc]
+            found = said(daemon, name)
+            assert {quantity: found[quantity] for quantity in SAID} == SAID
+            assert "nothing" not in found
+            assert meter.heard[:2] == ["*IDN?", "SYST:ERR?"]
+            assert all("?" in query for query in meter.heard)  # nothing was set
+        report = daemon.verify()
+        assert (report["unaccounted"], report["journal"]) == (0, "sound")
+
+
+def said(daemon: Daemon, device: str) -> dict[str, tuple[object, str, str | None, str]]:
+    rows = daemon.export("--device", device)
+    return {row["quantity"]: (row["value"], row["quality"], row["unit"], row["kind"]) for row in rows}
+
+
+def test_a_query_is_never_sent_before_the_last_one_is_answered(tmp_path: Path) -> None:
+    """One query at a time on the wire, whatever is due."""
+    port, meter = free_port(), Meter(b"\n", pause=0.1)
+    with on_tcp(meter, port):
+        link = f'{{ type = "tcp", host = "127.0.0.1", port = {port} }}'
+        daemon = Daemon(tmp_path, CONFIG.format(name="tcp", link=link))
         daemon.start()
         try:
-            assert eventually(lambda: meter.asked.count("MEAS:TEMP?") > 3)
-            meter.temperature = "-8.00E+01"
-            assert eventually(lambda: any(row["value"] == -80 for row in daemon.export("--quantity", "temperature")))
+            assert eventually(lambda: len(daemon.export()) > 15, 40)
         finally:
             daemon.stop()
-        rows = daemon.export()
-        report = daemon.verify()
-    temperatures = [row for row in rows if row["quantity"] == "temperature"]
-    assert {(row["value"], row["unit"], row["quality"]) for row in temperatures} == {
-        (23.5, "Cel", "good"),
-        (-80, "Cel", "good"),
-    }
-    assert {(row["value"], row["quality"]) for row in rows if row["quantity"] == "humidity"} == {(None, "bad")}
-    assert not [row for row in rows if row["quantity"] == "co2" and row["value"] is not None]
-    assert any("Undefined header" in str(row) for row in rows if row["kind"] == "event")
-    assert any("TH-2" in str(row) for row in rows if row["kind"] == "status")
-    assert not [one for one in meter.asked if not one.endswith("?")]  # nothing was set
-    assert (report["exit"], report["unaccounted"]) == (0, 0)
+    assert len(meter.heard) > 10
+    assert meter.impatient == []
