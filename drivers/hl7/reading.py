@@ -186,10 +186,13 @@ def _draft(result: _Result, options: Hl7Options, dialect: str | None) -> Draft:
 def _identity(entry: Entry, draft: Draft, source: str | None) -> tuple[str, ...] | None:
     """What makes a result itself in whichever message it comes: whose it is, its test, time and value.
 
-    Without its own time the order's or the message's counts where it is one to the second.
+    Without its own time the order's or the message's counts where it is one to the second; with its own to the second
+    nobody need be named.
     """
-    whose, when = draft.specimen or draft.patient, draft.device_time
-    if not (whose and when and source and (source.startswith(_OWN_TIMES) or _TO_THE_SECOND.match(when))):
+    whose, when = draft.specimen or draft.patient or "", draft.device_time
+    own = source is not None and source.startswith(_OWN_TIMES)
+    exact = when is not None and _TO_THE_SECOND.match(when) is not None
+    if not when or not ((exact and (own or whose)) or (own and whose)):
         return None
     number = f"{draft.comparator or ''}{draft.value or ''}", draft.interpretation or "", draft.unit or ""
     return (whose, draft.test, entry.said("OBX-4"), when, *number, "~".join(draft.flags), entry.said("OBX-11"))

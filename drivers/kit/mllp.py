@@ -30,7 +30,6 @@ _STARTS = re.compile(rb"\x0b+(?=\x0b)")  # blocks with nothing in them
 # What may stand between blocks without meaning anything: line ends, and control characters, with which some analysers
 # show every few seconds that they are there (STX).
 _BLANK = re.compile(rb"[\x00-\x0a\x0c-\x20\x7f]+")
-_LACKS_CR = re.compile(rb"[\r\n>]\x1c\Z")  # a document's end and FS: only the last byte is missing
 
 
 def block(payload: bytes) -> bytes:
@@ -83,7 +82,7 @@ class Mllp:
             if events is None:
                 break
             yield from events
-        self._due = now + (self._late if _LACKS_CR.search(held, len(held) - 2) else self._quiet) if held else None
+        self._due = now + (self._late if held.endswith(FS) else self._quiet) if held else None
 
     def tick(self, now: float) -> Iterator[Event]:
         """Silence may have made the held block unfinished; inner's timers."""
@@ -187,7 +186,7 @@ class Mllp:
             return [Send(b"", raw)]
         if not raw.startswith(VT):
             return [Rejected(raw, Reason.FRAMING, detail="bytes outside a block")]
-        if _LACKS_CR.search(raw):
+        if raw.endswith(FS):  # only the last byte is missing
             return self._whole(raw[1:-1], raw, self._now)
         return [Rejected(raw, Reason.INCOMPLETE, block(REFUSED) if self._commit else b"", why)]
 

@@ -22,6 +22,7 @@ ROOTS: Final = re.compile(rb"[A-Z]{3}\.R\d\d")
 """Elements that are only ever roots; makers' own roots have other names."""
 MOST_IDENTITY: Final = 80  # characters of one name in a device's identity
 _CONTROL_ID = re.compile(rb"<HDR\.control_id\b[^<>]{0,100}?\bV\s*=\s*[\"']([^\"'<>&]{1,64})[\"']")
+_BARE = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#\d{1,7}|#x[0-9A-Fa-f]{1,6});)")
 _DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 _UNTOLD = re.compile(r"[|/\x00-\x1f\x7f]+")
@@ -32,8 +33,18 @@ def tree(document: bytes, encoding: str | None = None) -> tuple[Element, bool]:
     """A document's root, and whether its character set had to be guessed. Errors: DecodeError.
 
     Without a declared `encoding` it is what the document says, else UTF-8; bytes that are not UTF-8 are read as
-    ISO 8859-1, as some devices write names.
+    ISO 8859-1, as some devices write names. An `&` that was not escaped is an `&`.
     """
+    try:
+        return _tree(document, encoding)
+    except DecodeError:
+        repaired = _BARE.sub(b"&amp;", document)
+        if repaired == document:
+            raise
+    return _tree(repaired, encoding)
+
+
+def _tree(document: bytes, encoding: str | None) -> tuple[Element, bool]:
     try:
         if encoding is None:
             return parse(document), False

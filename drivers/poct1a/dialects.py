@@ -39,9 +39,14 @@ DIALECTS = (
         name="sofia",
         models=("Quidel Sofia", "Quidel Sofia 2"),
         hello=r"(?i)\bsofia\b",
-        options={"ask": "never", "continuous": "always"},
+        options={
+            "ask": "never",
+            "continuous": "always",
+            "acknowledged_in": ("ACK.ack_control_id", "ACK.control_id"),
+        },
         device={"words": {"passed": "normal", "failed": "abnormal"}},
-        note="Sends results in continuous mode only, understands no requests; the order number is the accession "
+        note="Sends results in continuous mode only, understands no requests; its interface names the acknowledged "
+        "message ACK.control_id; the order number is the accession "
         "(Sofia POCT1-A interface: introduction and continuous phase).",
     ),
     Dialect(
@@ -56,7 +61,9 @@ DIALECTS = (
         name="statstrip",
         models=("Nova StatStrip", "Nova StatSensor"),
         hello=r"(?i)\bnova ?bio|\bstat(strip|sensor)",
-        note="The accession stands in ORD.order_id, with UNKNOWN as the patient; text in elements beside their value "
+        options={"supervised": True},
+        note="The accession stands in ORD.order_id, with UNKNOWN as the patient; a supervisor who overrode stands "
+        "behind the operator; text in elements beside their value "
         "(DML NovaNet interface 2.59, sections on OBS.R01 and OBS.R02).",
     ),
     Dialect(

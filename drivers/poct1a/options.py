@@ -44,6 +44,8 @@ class Poct1aOptions(Options):
     no_patient: tuple[str, ...] = ("UNKNOWN",)
     """What stands for no patient."""
     operator: tuple[Place, ...] = ("OPR.operator_id",)
+    supervised: bool = False
+    """The supervisor who let the operator go on stands behind the operator and a `^`."""
     utc_offset: Literal["read", "ignore"] = "read"
     """"ignore": the offset behind the device's times is not its clock's; they are local times of its `timezone`."""
     demographics: bool = False

@@ -170,18 +170,22 @@ class _Run:
         when, number = at(service, "SVC.observation_dttm"), at(root, "HDR/HDR.control_id")
         sequence, reason = at(service, "SVC.sequence_nbr"), at(service, "SVC.reason_cd").upper()
         serial = (who.serial or who.device) if who else ""
+        operator, supervisor = _first(parts, options.operator), ""
+        if options.supervised and operator:
+            operator, _, supervisor = operator.partition("^")
+        told = _without(_told(parts, options, number, serial, dialect), specimen, patient, lot, expiry)
         common = Draft(
             kind=Kind.RESULT if mine else Kind.QC,
             test="",
             specimen=specimen,
             patient=patient,
-            operator=_first(parts, options.operator),
+            operator=operator or None,
             lot=lot,
             lot_expiry=expiry,
             run=sequence or None,
             device_time=when or None,
             now=_clock(at(root, "HDR/HDR.creation_dttm"), local),
-            attributes=_without(_told(parts, options, number, serial, dialect), specimen, patient, lot, expiry),
+            attributes={**told, "supervisor": supervisor} if supervisor else told,
         )
         named = [] if control is None else [at(control, f"CTC.{name}") for name in ("name", "lot_number", "level_cd")]
         edited = reason == "EDT"

@@ -195,6 +195,20 @@ def test_an_accession_for_a_patient_unknown() -> None:
     assert (draft.attributes["dialect"], draft.attributes["instrument"]) == ("statstrip", "0699")
 
 
+def test_a_supervisor_behind_the_operator() -> None:
+    text = observed(patient(GLUCOSE), more='<OPR><OPR.operator_id V="OP1^SUP9"/></OPR>')
+    (draft,) = read(text, NOVA)
+    assert (draft.operator, draft.attributes["supervisor"]) == ("OP1", "SUP9")
+    (draft,) = read(text)  # of any other maker it is the operator's name
+    assert draft.operator == "OP1^SUP9"
+
+
+def test_an_ampersand_that_is_not_escaped_is_one() -> None:
+    text = observed(patient(GLUCOSE), more='<OPR><OPR.operator_id V="A & B &amp; C&x;"/></OPR>')
+    (draft,) = read(text)
+    assert (draft.value, draft.operator, draft.quality) == ("5.4", "A & B & C&x;", Quality.GOOD)
+
+
 def test_a_device_is_recognised_by_its_hello_unless_told_otherwise() -> None:
     pixel = Hello("PIX", "", "9", "PIX^HemoScreen^9", "", "HemoScreen").channel
     text = observed(patient(GLUCOSE))
