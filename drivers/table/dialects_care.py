@@ -306,7 +306,7 @@ CARE: Final = (
                     "value": "Viable (x10^6) cells/mL",
                     "quantity": "viable-cells",
                     "unit": "10*6.{cells}/mL",
-                    "high": 15.0,
+                    "simulated": False,
                 },
                 {"value": "Viability (%)", "quantity": "viability", "unit": "%", "high": 100.0},
                 {"value": "Average diameter (μm)", "quantity": "cell-diameter", "unit": "um", "high": 60.0},
