@@ -5,8 +5,8 @@ looks like is said by an `Answers`, which cuts what arrives. An answer is kept w
 
 After a question that was not answered the wire is left alone for `rest` seconds. Where an answer does not say by itself
 what it answers, its question names another one as `sync`: that is asked next, until it is answered (or long in vain),
-and only then what is kept in step by it. Instruments answer in order, so an answer to `sync`, which looks like no other question's, says
-that nothing older is still to come.
+and only then what is kept in step by it. Instruments answer in order, so an answer to `sync`, which looks like no other
+question's, says that nothing older is still to come.
 """
 
 from __future__ import annotations

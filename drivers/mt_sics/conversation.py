@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
+from drivers.kit.asking import Asking, LineAnswers, Question, Says
 from drivers.kit.exchange import Event, Received, Send
 from drivers.kit.lines import Lines
 from drivers.mt_sics.options import MtSicsOptions
@@ -16,86 +17,58 @@ ERRORS = (b"ES", b"ET", b"EL")
 STREAMED_FROM = 0.2  # seconds between two lines of SIR when nothing new is weighed
 
 
+def judge(line: bytes, question: Question | None) -> Says:
+    """Whether a line answers the open question; every other one is news: the print key, the stream, a restart."""
+    word = (line.split() or [b""])[0]
+    wanted = b"S" if question and question.ask.startswith(b"S") else question.ask if question else b""
+    return Says.ANSWER if question and (word == wanted or word in ERRORS) else Says.NEWS
+
+
 class Asker:
     """The gateway's side: asks for identity once, then polls, or starts the stream and watches over it. An `Exchange`.
 
-    One question at a time; one that is not answered in time is asked again.
+    A weight says itself what it is, so one that comes late is as good as any.
     """
 
     def __init__(self, options: MtSicsOptions) -> None:
-        self._lines = Lines(max_line=1024, quiet=QUIET)
-        self._poll = options.poll
-        self._command = options.command
+        command = options.stream or options.command
+        every = STREAM_SILENCE[options.stream] if options.stream else options.poll
+        asked: list[tuple[str, float | None]] = [] if every is None else [(command, every)]
+        if asked and options.identify:
+            asked = [*((name, None) for name in ("I2", "I3", "I4")), *asked]
+        questions = [
+            Question(name=name, ask=name.encode(), every=pace, wait=options.timeout or WAIT.get(name, 3.0))
+            for name, pace in asked
+        ]
         self._stream = options.stream
-        self._timeout = options.timeout
-        speaking = options.poll is not None or options.stream is not None
-        self._pending = deque(["I2", "I3", "I4"] if options.identify and speaking else [])
-        self._asked = ""  # the question whose answer is awaited
-        self._late = 0.0  # when that answer is late
-        self._next = 0.0  # when the next poll, or the next look after the stream, is due; 0: at once
+        self._asking = Asking(questions, LineAnswers(judge, end=b"\r\n", longest=1024), rest=0.0)
 
     @property
     def deadline(self) -> float | None:
         """When something is to be asked, or an answer is late."""
-        if self._asked:
-            own: float | None = self._late
-        elif self._pending:
-            own = 0.0
-        else:
-            own = self._next if self._poll is not None or self._stream else None
-        theirs = self._lines.deadline
-        return own if theirs is None else theirs if own is None else min(own, theirs)
+        return self._asking.deadline
 
     def receive(self, data: bytes, now: float) -> Iterator[Event]:
         """Feed what arrived."""
-        for event in self._lines.receive(data, now):
+        for event in self._asking.receive(data, now):
+            if self._stream and isinstance(event, Received):
+                self._watch(self._stream, event, now)
             yield event
-            if isinstance(event, Received):
-                yield from self._heard(event.raw, now)
 
     def tick(self, now: float) -> Iterator[Event]:
         """Ask what is due."""
-        yield from self._lines.tick(now)
-        if self._asked and now >= self._late:
-            self._asked = ""
-            self._next = min(self._next, now)
-        if not self._asked:
-            yield from self._ask(now)
+        return self._asking.tick(now)
 
     def close(self) -> Iterator[Event]:
         """The link is gone."""
-        return self._lines.close()
+        return self._asking.close()
 
-    def _heard(self, line: bytes, now: float) -> Iterator[Event]:
-        words = line.split() or [b""]
-        if self._stream and not self._asked and words[0] == b"I4":
-            self._next = now  # the balance announces itself after power-on or reset: it has stopped streaming
-        elif self._stream and words[0] == b"S":
-            self._next = now + STREAM_SILENCE[self._stream]
-        if self._asked and (words[0] in ERRORS or words[0] == self._answer_to(self._asked)):
-            self._asked = ""
-            yield from self._ask(now)
-
-    @staticmethod
-    def _answer_to(command: str) -> bytes:
-        return b"S" if command.startswith("S") else command.encode()
-
-    def _ask(self, now: float) -> Iterator[Event]:
-        if self._pending:
-            command = self._pending.popleft()
-        elif now < self._next:
-            return
-        elif self._stream:
-            command = self._stream
-            self._next = now + STREAM_SILENCE[self._stream]
-        elif self._poll is not None:
-            command = self._command
-            self._next = self._next + self._poll if 0 < now - self._next < self._poll else now + self._poll
-        else:
-            return
-        self._asked = command
-        self._late = now + (self._timeout or WAIT.get(command, 3.0))
-        yield Send(command.encode() + b"\r\n")
+    def _watch(self, stream: str, event: Received, now: float) -> None:
+        word = (event.raw.split() or [b""])[0]
+        if word == b"S":
+            self._asking.put_off(stream, now + STREAM_SILENCE[stream])
+        elif word == b"I4" and not event.channel:
+            self._asking.put_off(stream, now)  # announced after power-on or reset: it has stopped streaming
 
 
 class Balance:

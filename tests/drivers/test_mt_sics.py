@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drivers.kit.declare import Message
@@ -215,8 +215,9 @@ def test_the_balance_answers_commands(command: str, reply: bytes) -> None:
     assert events[0].data.startswith(reply)
 
 
-@given(st.binary(max_size=80), st.floats(0, 100))
-def test_hostile_bytes_do_not_stop_the_conversation(data: bytes, pause: float) -> None:
-    host = DRIVER.host(MtSicsOptions.model_validate({"poll": "1s"}))
+@given(st.binary(max_size=80), st.floats(0, 100), st.sampled_from([{"poll": "1s"}, {"stream": "SIR"}, {}]))
+@example(b"\x0b\r\n", 0.0, {"stream": "SIR"})
+def test_hostile_bytes_do_not_stop_the_conversation(data: bytes, pause: float, options: dict[str, str]) -> None:
+    host = DRIVER.host(MtSicsOptions.model_validate(options))
     events = [*host.tick(0.0), *host.receive(data, 1.0), *host.tick(1.0 + pause), *host.close()]
     assert b"".join(event.raw for event in events) == data

@@ -32,19 +32,19 @@ class Meter:
 
     def converse(self, descriptor: int, ended: int) -> None:
         """Until the other end hangs up, or something can be read from `ended`."""
-        pending = b""
-        while ended not in select.select((descriptor, ended), (), ())[0]:
-            with contextlib.suppress(ConnectionError):
+        pending, early = b"", b""
+        with contextlib.suppress(ConnectionError):
+            while ended not in select.select((descriptor, ended), (), ())[0]:
                 data = os.read(descriptor, 4096)
                 if not data:
                     return
                 *lines, pending = (pending + data).split(b"\n")
+                self.impatient += [early, *lines[1:]] if early else lines[1:]
+                early = b""
                 for line in lines:
                     if select.select((descriptor,), (), (), self.pause)[0]:
-                        self.impatient.append(line)
+                        early = line  # or the other end has hung up: the next read says which
                     self.answer(line.decode().strip(), descriptor)
-                continue
-            return
 
     def answer(self, query: str, descriptor: int) -> None:
         self.heard.append(query)
