@@ -16,7 +16,7 @@ from drivers.kit.exchange import DecodeError, Exchange, Reason
 from drivers.kit.facts import Item, as_sent, drawn_facts, make
 from drivers.kit.observation import Draft, Json, Kind, Quality
 from drivers.kit.printed import host as listening
-from drivers.kit.printed import instrument
+from drivers.kit.printed import instrument, repeated
 from drivers.kit.regular import compiled
 
 MOST_CELLS: Final = 1000  # of one record
@@ -261,9 +261,8 @@ def _put(body: bytearray, begins: int, place: Place, data: bytes | None, filler:
 
 
 def _identity(options: FixedRecordsOptions) -> Identity:
-    """Where nothing is acknowledged nothing is sent again: every record counts, unless it carries its date."""
-    dated = any(column.name in ("date", "time") for layout in options.records for column in layout.columns)
-    return Identity.CONTENT if options.acknowledge or dated else Identity.ARRIVAL
+    names = {column.name for layout in options.records for column in layout.columns}
+    return repeated(names, acknowledged=options.acknowledge)
 
 
 DRIVER = Driver(

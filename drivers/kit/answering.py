@@ -23,7 +23,9 @@ class Answering:
 
     confirms = False
 
-    def __init__(self, questions: Mapping[bytes, str], *, end: bytes = b"\r\n") -> None:
+    def __init__(self, questions: Mapping[bytes, str], *, end: bytes = b"\r\n", bare: bool = False) -> None:
+        self._bare = max(map(len, questions)) if bare else 0  # how much of what came may be the beginning of one
+        self._heard = bytearray()
         self._questions = {question.rstrip(b" "): name for question, name in questions.items()}
         self._end = end
         self._lines = Lines(max_line=256)
@@ -62,12 +64,27 @@ class Answering:
 
     def receive(self, data: bytes, now: float) -> Iterator[Event]:
         """Questions; what is no question is not answered."""
+        if self._bare:
+            for byte in (data[index : index + 1] for index in range(len(data))):
+                yield from self._hear(byte)
+            return
         for event in self._lines.receive(data, now):
             name = self._questions.get(event.raw.rstrip(b"\r\n ")) if isinstance(event, Received) else None
             if name is None:
                 yield Send(b"", event.raw)
             else:
                 yield from self._tell(name, event.raw)
+
+    def _hear(self, byte: bytes) -> Iterator[Event]:
+        """One byte more of a question without an end."""
+        self._heard += byte
+        name = next((name for ask, name in self._questions.items() if self._heard.endswith(ask)), None)
+        if name is None:
+            del self._heard[: -self._bare]
+            yield Send(b"", byte)
+        else:
+            self._heard.clear()
+            yield from self._tell(name, byte)
 
     def tick(self, now: float) -> Iterator[Event]:
         """Nothing is ever due."""
@@ -76,6 +93,7 @@ class Answering:
     def close(self) -> Iterator[Event]:
         """The link is gone; what was asked is forgotten."""
         self._waiting.clear()
+        self._heard.clear()
         for event in self._lines.close():
             yield Send(b"", event.raw)
 

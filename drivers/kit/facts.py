@@ -25,6 +25,7 @@ OF_THE_RUN: Final = ("specimen", "patient", "operator", "lot", "lot_expiry", "ru
 MOST_TEXT: Final = 400  # characters of one fact
 BLANKS: Final = " \t\r\n\0"  # not the separators 1C to 1F, which str.strip takes for white space and makers for flags
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?|[-+]?[.,]\d+")
+_BRACKETED = re.compile(r"([-+]?\d*\.?\d*)\[(\d+)\](\d*)")  # digits that are shown but not certified
 _SPACED = re.compile(r"([-+])\s+(\S.*)")
 _ATTACHED = re.compile(r"((?:[<>]=?\s*)?[-+]?\d+(?:[.,]\d+)?)\s*([A-Za-zµμ%°/][^\s]{0,31})")
 
@@ -124,7 +125,7 @@ def make(facts: Mapping[str, str], item: Item, rules: Rules, extra: Mapping[str,
     if work.ignored or (work.value is None and call is None and not work.masked and not work.bad):
         return None
     if call is not None:
-        call = rules.calls.get(call, call)
+        call = rules.calls.get(call, call) or None
     elif isinstance(work.value, str) and work.value in rules.calls:
         call = rules.calls[work.value]
     specimen = said.get("specimen") or None
@@ -204,6 +205,9 @@ class _Work:
         text = printed
         if spaced := _SPACED.fullmatch(text):
             text = spaced[1] + spaced[2]
+        if shown := _BRACKETED.fullmatch(text):
+            self.extra["as_displayed"] = text
+            text = shown[1] + shown[2] + shown[3]
         for pattern, verdict in self.item.nothing.items():
             if re.fullmatch(pattern, text):
                 self.masked = True

@@ -74,11 +74,11 @@ class Lines:
     def tick(self, now: float) -> Iterator[Event]:
         """Silence may have made the held line unfinished."""
         if self._due is not None and now >= self._due:
-            yield from self._unfinished("the line was not ended")
+            yield from self._unfinished("the line was not ended", sound=True)
 
     def close(self) -> Iterator[Event]:
         """The link is gone."""
-        yield from self._unfinished("the link closed within a line")
+        yield from self._unfinished("the link closed within a line", sound=False)
 
     def _line(self, raw: bytes) -> Event:
         skipped, self._skipping = self._skipping, False
@@ -99,7 +99,7 @@ class Lines:
                 return len(raw) - length
         return len(raw)
 
-    def _unfinished(self, why: str) -> Iterator[Event]:
+    def _unfinished(self, why: str, *, sound: bool) -> Iterator[Event]:
         raw, self._held, self._scanned, self._due = bytes(self._held), bytearray(), 0, None
         skipped, self._skipping = self._skipping, False
         if not raw:
@@ -107,7 +107,7 @@ class Lines:
         if skipped or not raw.strip(BLANK):
             yield Send(b"", raw)
         elif self._take:
-            yield Received(raw, self._reply)
+            yield Received(raw, self._reply, sound=sound)
         else:
             yield Rejected(raw, Reason.INCOMPLETE, detail=why)
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
 from drivers.kit.blocks import CHECKS, Blocks, Greeter, Shape, silent
-from drivers.kit.declare import Message, Options
+from drivers.kit.declare import Identity, Message, Options
 from drivers.kit.durations import Duration
 from drivers.kit.exchange import DecodeError, Exchange, Reason, Speaker
 from drivers.kit.lines import ACK, NAK, Lines
@@ -79,6 +79,11 @@ class WireOptions(Options):
         return self
 
     @property
+    def paged(self) -> bool:
+        """Whether a message is a whole page of lines: its terminator is none of theirs."""
+        return self.terminator not in (None, "\r", "\n", "\r\n")
+
+    @property
     def shape(self) -> Shape:
         """The blocks."""
         start, end, more, trail = (text.encode("latin-1", "replace") for text in self._marks())
@@ -137,6 +142,17 @@ def instrument(options: WireOptions) -> Speaker:
 def _checked(options: WireOptions) -> bool:
     check = CHECKS.get(options.checksum)
     return check is not None and check.compute is not None
+
+
+def repeated(names: Collection[str], *, acknowledged: bool) -> Identity:
+    """Whether a message with these facts is the same one when it arrives again.
+
+    Its own time makes it that, or its date and running number. Without them two true results may look alike, so every
+    arrival counts; only where what was not acknowledged is sent again the specimen is taken for enough.
+    """
+    if {"time", "printed_time"} & set(names) or {"date", "run"} <= set(names) or (acknowledged and "specimen" in names):
+        return Identity.CONTENT
+    return Identity.ARRIVAL
 
 
 def enclose(text: str, options: WireOptions) -> bytes:

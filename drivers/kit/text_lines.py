@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -10,9 +11,9 @@ from typing import Any, Final
 from pydantic import create_model
 
 from drivers.kit.answering import BETWEEN, Answering
-from drivers.kit.asking import Asking, LineAnswers, Question, Says
-from drivers.kit.declare import Driver, Evidence, Identity, Message, Variant
-from drivers.kit.exchange import DecodeError, Exchange, Reason, Speaker
+from drivers.kit.asking import Asking, Cut, LineAnswers, Question, Says
+from drivers.kit.declare import Driver, Evidence, Message, Variant
+from drivers.kit.exchange import DecodeError, Event, Exchange, Reason, Received, Rejected, Send, Speaker
 from drivers.kit.facts import Item, as_sent, drawn_facts, make
 from drivers.kit.observation import Draft, Quality
 from drivers.kit.printed import QUIET_BYTES, blanks, enclose, fill, printed_lines, texts
@@ -26,6 +27,8 @@ __all__ = ["Line", "Reading", "text_driver"]
 
 SETTINGS: Final = MappingProxyType({"baudrate": 9600, "bytesize": 8, "parity": "none", "stopbits": 1})
 MOST_LINES: Final = 2000  # of one message
+REMNANTS: Final = frozenset(map(chr, (*range(0x80, 0xA0), *range(0xA1, 0xC0))))  # 7-bit characters with an eighth bit
+UNITS: Final = frozenset("°µ")  # of them, what may follow a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +55,42 @@ def host(options: TextLinesOptions) -> Exchange:
         )
     questions = [made[one.name] for one in options.ask]
 
-    def judge(line: bytes, question: Question | None) -> Says:
-        text = line.decode(options.encoding, "replace")
-        fits = _fits(text, options, question.name) if question else []
-        if any(not fit.pattern.ignore for fit in fits):
-            return Says.ANSWER
-        return Says.NEWS if _fits(text, options, "") else Says.NOTHING
+    return Asking(questions, _Answers(options), gap=options.pause)
 
-    end = options.ask_end.encode("latin-1", "replace")
-    return Asking(questions, LineAnswers(judge, end=end, longest=options.longest_line + 2))
+
+class _Answers:
+    """Answers in lines whose blanks count, since they hold columns in their place. An `Answers`."""
+
+    def __init__(self, options: TextLinesOptions) -> None:
+        end = options.ask_end.encode("latin-1", "replace")
+        self._lines = LineAnswers(lambda _line, _question: Says.ANSWER, end=end, longest=options.longest_line + 2)
+        self._prompt = options.prompt.encode("latin-1", "replace")
+        self._options = options
+
+    def ask(self, question: Question) -> bytes:
+        """The question and its end."""
+        return self._lines.ask(question)
+
+    def cut(self, held: bytearray, question: Question | None) -> Cut | None:
+        """The first line, or the prompt that stands before it."""
+        if self._prompt and held.startswith(self._prompt):
+            return Cut(Send(b"", self._prompt))
+        cut = self._lines.cut(held, question)
+        if cut is None or not isinstance(cut.event, Received):
+            return cut
+        raw = cut.event.raw
+        text = raw.decode(self._options.encoding, "replace")
+        fits = _fits(text, self._options, question.name) if question else []
+        if any(not fit.pattern.ignore for fit in fits):
+            return Cut(Received(raw), answers=True)
+        if _fits(text, self._options, ""):
+            return Cut(Received(raw))
+        why = f"it does not answer {question.name}" if question else "nothing was asked"
+        return Cut(Rejected(raw, Reason.UNCLAIMED, detail=why))
+
+    def left(self, raw: bytes, question: Question | None) -> Event:
+        """An unfinished line."""
+        return self._lines.left(raw, question)
 
 
 def decode(message: Message, options: TextLinesOptions) -> Iterator[Draft]:
@@ -112,10 +142,30 @@ def _fits(line: str, options: TextLinesOptions, channel: str) -> list[Fit]:
     for pattern in options.patterns:
         if pattern.asked and pattern.asked != channel:
             continue
-        if match := compiled(pattern.match).fullmatch(line):
+        match = compiled(pattern.match).fullmatch(line)
+        if match and not _damaged(match, pattern):
             found.append(Fit(pattern, {name: text for name, text in match.groupdict().items() if text is not None}))
     own = [fit for fit in found if fit.pattern.asked]
     return own or found
+
+
+def _damaged(match: re.Match[str], pattern: Line) -> bool:
+    """Whether a character beside a number looks like a digit with a parity bit: then the number is not whole."""
+    line = match.string
+    for reading in pattern.readings:
+        begins, ends = match.span(reading.value) if reading.value in match.groupdict() else (-1, -1)
+        if begins < 0 or not any(map(str.isdigit, line[begins:ends])):
+            continue
+        before, after, next_to = line[max(0, begins - 1) : begins], line[ends : ends + 1], line[ends + 1 : ends + 2]
+        if before in REMNANTS or (after in REMNANTS and after not in UNITS):
+            return True
+        if (
+            after in UNITS
+            and not (next_to.isascii() and next_to.isalpha())
+            and line[begins:ends].lstrip("+-").isdigit()
+        ):
+            return True  # 20 sent with odd parity reads 2 and a degree
+    return False
 
 
 def _drafts(fit: Fit, context: Mapping[str, str], options: TextLinesOptions) -> Iterator[Draft]:
@@ -159,7 +209,7 @@ def instrument(options: TextLinesOptions) -> Speaker:
         return printing(options)
     questions = {one.send.encode("latin-1", "replace"): one.name for one in options.ask}
     end = options.terminator.encode("latin-1", "replace") if options.terminator else b"\r\n"
-    return Answering(questions, end=end)
+    return Answering(questions, end=end, bare=not options.ask_end)
 
 
 def encode(drawn: Mapping[str, Any], options: TextLinesOptions) -> bytes:
@@ -177,7 +227,7 @@ def encode(drawn: Mapping[str, Any], options: TextLinesOptions) -> bytes:
         return b"\n".join(
             (line.asked or only).encode() + BETWEEN + text.encode(encoding, "replace") for line, text in lines
         )
-    if options.framing == "blocks" or options.terminator not in (None, "\r", "\n", "\r\n"):
+    if options.framing == "blocks" or options.paged:
         return enclose("".join(text + "\r\n" for _, text in lines), options)
     return b"".join(enclose(text, options) for _, text in lines)
 
@@ -227,10 +277,6 @@ def _line_of(result: Mapping[str, Any], options: TextLinesOptions) -> Line | Non
     return next(iter([*own, *anyone]), None)
 
 
-def _identity(options: TextLinesOptions) -> Identity:
-    return Identity.CONTENT if options.dated else Identity.ARRIVAL
-
-
 def text_driver(
     *,
     name: str,
@@ -269,7 +315,7 @@ def text_driver(
         instrument=instrument,
         encode=encode,
         variants=variants,
-        identity=_identity,
+        identity=lambda options: options.repeated,
         link_settings=link_settings,
         evidence=evidence,
         recordings=recordings,

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
-from drivers.kit.declare import Options, Quantity
+from drivers.kit.declare import Identity, Options, Quantity
 from drivers.kit.durations import Duration
 from drivers.kit.facts import OF_THE_VALUE, Item, Name, Rules, Verdict
 from drivers.kit.observation import Kind
-from drivers.kit.printed import Template, WireOptions, blanks
+from drivers.kit.printed import Template, WireOptions, blanks, repeated
 from drivers.kit.regular import Pattern, compiled
 
 PER_ITEM = tuple(name for name in OF_THE_VALUE if name != "value")
@@ -93,7 +93,7 @@ class TextLinesOptions(WireOptions, Rules):
 
     patterns: Annotated[tuple[Line, ...], Field(min_length=1, max_length=200)] = (
         Line(
-            match=r"[^\d+,.-]*(?P<value>[-+]?\d+(?:[.,]\d+)?)[^\d]*",
+            match=r"[^\d+,.\x80-\xbf-]*(?P<value>[-+]?\d+(?:[.,]\d+)?)(?![.,])[^\d]*",
             quantity="value",
             low=0.0,
             high=100.0,
@@ -109,7 +109,11 @@ class TextLinesOptions(WireOptions, Rules):
     poll: Duration = 10.0
     """How often it is asked."""
     ask_end: Annotated[str, Field(max_length=4)] = "\r\n"
-    """What ends a question."""
+    """What ends a question; "" nothing."""
+    prompt: Annotated[str, Field(max_length=1)] = ""
+    """A character the instrument says when it is ready for a question (">"); it ends no line."""
+    pause: Duration = 0.0
+    """How long it must be left alone between an answer and the next question."""
     longest_line: int = Field(256, ge=8, le=500)
     """Characters of one line; a longer one is not read."""
 
@@ -131,10 +135,24 @@ class TextLinesOptions(WireOptions, Rules):
         return {item.test: item for item in self.analytes}
 
     @property
-    def dated(self) -> bool:
-        """Whether what is printed carries its own time or number, so that it is the same when it arrives again."""
-        said = {name for line in self.patterns for name in compiled(line.match).groupindex}
-        return bool(said & {"date", "time", "run"})
+    def repeated(self) -> Identity:
+        """Whether a message that arrives again is the same one: by what every reading of it has beside it.
+
+        What was asked for is never sent again, whatever its clock says.
+        """
+        if self.ask:
+            return Identity.ARRIVAL
+        said = [set(compiled(line.match).groupindex) for line in self.patterns if not line.ignore]
+        if self.framing == "blocks" or self.paged:
+            return repeated(set().union(*said), acknowledged=self.acknowledge)
+        own = [names for names, line in zip(said, self.lines, strict=True) if line.readings]
+        every = set(own[0]).intersection(*own[1:]) if own else set[str]()
+        return repeated(every, acknowledged=self.acknowledge)
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The patterns that say something."""
+        return tuple(line for line in self.patterns if not line.ignore)
 
     def observed(self) -> tuple[Quantity, ...]:
         """What it observes, by its patterns and analytes."""

@@ -6,6 +6,7 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ from drivers.kit.declare import Driver, Evidence, Identity, Message, Variant
 from drivers.kit.exchange import DecodeError, Exchange, Reason, Speaker
 from drivers.kit.lines import ACK, ETX, NAK, STX, Framed, Lines, text_of
 from drivers.kit.observation import Draft, Interpretation, Json, Kind, Quality
+from drivers.kit.printed import repeated
 from drivers.kit.printer import Printer
 from drivers.kit.values import plain_number
 from drivers.kit.words import interpret
@@ -45,7 +47,10 @@ def decode(message: Message, options: LateralFlowOptions) -> Iterator[Draft]:
     if not analytes and not any(cell for name, cell in cells.items() if name.startswith("control")):
         raise DecodeError("the line holds no result")
     for analyte in analytes or options.analytes:
-        yield _draft(cells, analyte, options)
+        draft = _draft(cells, analyte, options)
+        if not message.sound and draft.quality is Quality.GOOD:
+            draft = replace(draft, quality=Quality.UNCERTAIN, quality_reason="the line was broken off")
+        yield draft
 
 
 def _text(raw: bytes, options: LateralFlowOptions) -> str:
@@ -275,8 +280,7 @@ PRINTED = ("test", "test_line", "ratio", "value", "unit")
 
 
 def _identity(options: LateralFlowOptions) -> Identity:
-    names = {column.name for column in options.fields}
-    return Identity.CONTENT if names & {"time", "date", "run", "specimen"} else Identity.ARRIVAL
+    return repeated({column.name for column in options.fields}, acknowledged=options.acknowledge)
 
 
 FLU = (

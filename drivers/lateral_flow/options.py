@@ -96,7 +96,9 @@ class LateralFlowOptions(Options):
     """The defaults fit a reader that prints the fields in the order of `fields`, separated by commas."""
 
     fields: Annotated[tuple[ColumnOption, ...], Field(min_length=1, max_length=400)] = USUAL
-    """The line's fields in order: names, or tables with `name` and `unit`."""
+    """The line's fields in order: names, or tables with `name` and `unit`. A line that arrives again is the same result
+    where it carries a `time`, or a `date` and a `run`, or, acknowledged, a `specimen`; without them two true results
+    may look alike, so every line counts. `identity = "content"` of the device says otherwise."""
     delimiter: Annotated[str, AfterValidator(_one_character)] = ","
     quote: Annotated[str, Field(max_length=1)] = '"'
     """The character around fields that hold the delimiter; "" where there is none."""

@@ -12,7 +12,7 @@ from drivers.kit.exchange import DecodeError, Exchange, Reason, Speaker
 from drivers.kit.facts import Item, as_sent, drawn_facts, make
 from drivers.kit.observation import Draft, Json, Kind, Quality
 from drivers.kit.pages import Paged, Pages, crc16
-from drivers.kit.printed import enclose, texts
+from drivers.kit.printed import enclose, repeated, texts
 from drivers.kit.printed import host as listening
 from drivers.kit.printed import instrument as printing
 from drivers.kit.regular import compiled
@@ -68,6 +68,8 @@ def _texts(message: Message, options: TaggedRecordsOptions) -> list[str]:
 def _fields(text: str, options: TaggedRecordsOptions) -> tuple[dict[str, str], list[Field]]:
     """What the head says, and the fields. Errors: DecodeError."""
     told: dict[str, str] = {}
+    if options.folded:
+        text = text.replace(options.folded, "")
     if options.head:
         match = compiled(options.head).match(text)
         if match is None:
@@ -122,9 +124,9 @@ def _drafts(told: dict[str, str], fields: list[Field], options: TaggedRecordsOpt
         name = runs[-1][0].names.get(tag) if runs else None
         if name:
             runs[-1][1][name] = said
-        if tag in options.facts:
+        if tag in options.facts:  # of what follows; of the result that is being told only where it is a tag of it
             told[options.facts[tag]] = said
-            if runs:
+            if name:
                 runs[-1][1][options.facts[tag]] = said
         elif name:
             continue
@@ -147,7 +149,9 @@ def _single(tag: str, said: str, options: TaggedRecordsOptions) -> dict[str, str
     single = options.singles
     if single is None or not _is(single.tags, tag):
         return None
-    pieces = said.split(options.parts_end) if options.parts_end else [said]
+    pieces = [said]
+    if options.parts_end:
+        pieces = said.split(None if options.parts_end == " " else options.parts_end)
     if len(pieces) < single.least:
         return None
     facts = {"test": tag}
@@ -182,7 +186,10 @@ def instrument(options: TaggedRecordsOptions) -> Speaker:
 
 def encode(drawn: Mapping[str, Any], options: TaggedRecordsOptions) -> bytes:
     """One message of all results."""
-    text = _text(drawn, list(drawn.get("results", ())), options)
+    text = _text(drawn, list(drawn.get("results", ())), options) + options.print_end
+    if options.folded and options.print_width:
+        width = options.print_width - 1
+        text = "".join(options.folded + text[at : at + width] for at in range(0, len(text), width))
     if options.page is None:
         return enclose(text, options)
     data = text.encode(options.encoding, "replace")
@@ -216,9 +223,8 @@ def _printed(name: str, facts: Mapping[str, Any], options: TaggedRecordsOptions)
 
 
 def _identity(options: TaggedRecordsOptions) -> Identity:
-    """What carries its date or time is the same when it arrives again."""
     names = {*options.facts.values(), *(name for group in options.groups for name in group.names.values())}
-    return Identity.CONTENT if names & {"date", "time"} or options.acknowledge else Identity.ARRIVAL
+    return repeated(names, acknowledged=options.acknowledge or (options.page is not None and bool(options.page.kept)))
 
 
 DRIVER = Driver(

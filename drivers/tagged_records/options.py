@@ -84,6 +84,8 @@ class TaggedRecordsOptions(WireOptions, Rules):
 
     separators: Annotated[str, Field(min_length=1, max_length=8)] = "|\x1e\r\n"
     """Characters that end a field."""
+    folded: Annotated[str, Field(max_length=1)] = ""
+    """A character that begins each line a long message is folded into, within a field as well; it says nothing."""
     tag_width: int = Field(2, ge=0, le=20)
     """Characters of a tag that what it says follows directly; 0: `tag_end` stands between."""
     tag_end: Annotated[str, Field(max_length=2)] = ""
@@ -108,6 +110,9 @@ class TaggedRecordsOptions(WireOptions, Rules):
     """Tags that are not kept beside the results: who the patient is, curves."""
     print: Annotated[str, Field(max_length=200)] = ""
     """What the simulated instrument's message begins with, before its tags."""
+    print_end: Annotated[str, Field(max_length=20)] = ""
+    print_width: int = Field(0, ge=0, le=1000)
+    """How long the simulated instrument's folded lines are; 0: it does not fold."""
     print_date: Annotated[str, Field(max_length=20)] = "%d/%m/%Y"
     print_time: Annotated[str, Field(max_length=20)] = "%H:%M"
 

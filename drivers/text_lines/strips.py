@@ -1,0 +1,148 @@
+"""What strip readers print, as data: a block of lines, of which the first say whose the others are."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from drivers.kit.declare import Evidence, Variant
+
+SPOTCHEM_ITEM: Final = (
+    r"(?P<test>\S{1,5}) +(?P<flags>[\x1e\x1f])? *(?P<value>\d+(?:\.\d+)?) +(?P<unit>\S{1,6}) *(?P<at>[+*])? *"
+)
+SPOTCHEM_EZ: Final = Variant(
+    name="spotchem-ez",
+    models=("Arkray Spotchem EZ SP-4430",),
+    options={
+        "framing": "blocks",
+        "more": "\x17",
+        "flag_codes": {"\x1e": "H", "\x1f": "L"},
+        "patterns": [
+            {"match": r"(?P<date>\d\d/\d\d/\d\d) +(?P<time>\d\d:\d\d) *", "print": "{time:%y/%m/%d     %H:%M}  "},
+            {"match": r"ID# ?(?P<specimen>\S*) *", "print": "ID# {specimen:<16}"},
+            {"match": r" ?MULTI:(?P<panel>[^\r]*)|SINGLE: *", "print": " MULTI:PANEL-V      "},
+            {"kind": "result", "match": SPOTCHEM_ITEM, "print": "{test:<5}  {value:>5} {unit:<6} "},
+            {
+                "kind": "result",
+                "match": r"(?P<test>\S{1,5}) +(?:UNDER|OVER) *(?P<value>[<>] *\d+(?:\.\d+)?) *(?P<at>[+*])? *",
+            },
+            {
+                "kind": "result",
+                "match": r"(?P<test>\S{1,5}) +(?P<value>CANCEL|CAL\S{0,9}|E\d{1,3})(?: .{0,20})?",
+                "quality": "bad: not measured",
+            },
+        ],
+        "analytes": [
+            {"test": name, "quantity": quantity, "kind": "result", "unit": unit, "low": low, "high": high, "step": step}
+            for name, quantity, unit, low, high, step in (
+                ("Glu", "glucose", "mmol/L", 3.0, 20.0, 0.1),
+                ("BUN", "urea-nitrogen", "mmol/L", 2.0, 20.0, 0.1),
+                ("Cre", "creatinine", "umol/L", 40.0, 300.0, 1.0),
+            )
+        ],
+    },
+    evidence=Evidence.RECORDING,
+    recordings=("github.com/sovcik/spotchem-pdf samples/001.txt and samples/002 Multi+Single.txt",),
+    device={"time_format": "ymd"},
+    note="Blocks of lines between STX and ETX, ETB where another strip follows; 1E and 1F before a value are high "
+    "and low. UNDER and OVER print a limit without its unit.",
+)  # fmt: skip
+
+SPOTCHEM_EL: Final = Variant(
+    name="spotchem-el",
+    models=("Arkray Spotchem EL SE-1520",),
+    options={
+        "framing": "blocks",
+        "patterns": [
+            {
+                "match": r"(?P<date>\d\d/\d\d/\d\d) +(?P<time>\d\d:\d\d) +ID# *(?P<specimen>\S+) +"
+                r"\[(?P<material>[^\]]*)\] +Na +(?P<na>\S+) +(?P<unit_na>\S+) +K +(?P<k>\S+) +(?P<unit_k>\S+) +"
+                r"Cl +(?P<cl>\S+) +(?P<unit_cl>\S+) *",
+                "items": [
+                    {"value": name.lower(), "test": name, "quantity": quantity, "kind": "result", "unit": "mmol/L",
+                     "low": low, "high": high, "step": step, "nothing": {r"[-*]+(?:\.[-*]+)?": "bad: not measured"}}
+                    for name, quantity, low, high, step in (
+                        ("Na", "sodium", 120.0, 160.0, 1.0),
+                        ("K", "potassium", 2.5, 7.5, 0.1),
+                        ("Cl", "chloride", 85.0, 120.0, 1.0),
+                    )
+                ],
+                "print": "{time:%y/%m/%d %H:%M} ID# {specimen:<14} [B. Plasma] Na {na:>8}  mmol/L K {k:>8}  mmol/L "
+                "Cl {cl:>8}  mmol/L",
+            }
+        ],
+    },
+    device={"time_format": "ymd"},
+    note="One line of sodium, potassium and chloride between STX and ETX.",
+)  # fmt: skip
+
+TEST: Final = r" {0,4}(?P<flags>\*)? {0,4}(?P<test>(?!No\.|NO\.|ID)[A-Za-z][A-Za-z:.]{1,5}) +"
+# The first that fits whole: +1 is a grade, + 1.0 a grade and a number
+GRADE: Final = r"[+][1-4](?![\d.])|[+]/?-|[+]{1,4}|[1-4][+]|-|[Nn]orm(?:al)?|[Nn]eg|[Pp]os"
+AMOUNT: Final = r"(?:[<>]?=?\d+(?:\.\d+)?|neg|pos|norm(?:al)?)"
+UNIT: Final = r"[A-Za-z%][A-Za-z0-9/%*]{0,15}"
+PADS: Final = {
+    "LEU": "leukocytes",
+    "NIT": "nitrite",
+    "PRO": "protein",
+    "GLU": "glucose",
+    "KET": "ketones",
+    "BIL": "bilirubin",
+    "URO": "urobilinogen",
+    "BLO": "blood",
+    "BLD": "blood",
+}
+
+
+def _said(match: str, printed: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"match": r" {0,4}" + match + r" *", "print": printed, **more}
+
+
+URINE: Final = Variant(
+    name="urine-strip",
+    models=("McKesson Consult 120", "URIT-50", "Human Combilyzer 13", "YD Diagnostics URiSCAN Pro II"),
+    options={
+        "framing": "blocks",
+        "flag_codes": {"*": "A"},
+        "calls": {
+            **dict.fromkeys(("-", "neg", "Neg"), "negative"),
+            **dict.fromkeys(("norm", "Norm", "Normal", "normal"), "normal"),
+            **dict.fromkeys(("+-", "+/-"), "indeterminate"),
+            **dict.fromkeys(("+", "++", "+++", "++++", "pos", "Pos"), "positive"),
+            **{form: "positive" for n in "1234" for form in (f"{n}+", f"+{n}")},
+        },
+        "qc": (r"QC.*",),
+        "patterns": [
+            _said(r"ID: *(?P<specimen>\S*)", " ID:{specimen}"),
+            _said(r"ID_NO:(?P<run>\d{1,6})-(?P<specimen>\S*)"),
+            _said(r"Date: *(?P<time>\d\d-\d\d-\d{4} +\d\d:\d\d(?: *[APap][Mm])?)", " Date:{time:%d-%m-%Y %H:%M}"),
+            _said(r"Date *: *(?P<printed_time>[A-Z]{3}-\d\d-\d{4} \d\d:\d\d:\d\d)"),
+            _said(r"Operator: *(?P<operator>\S*)"),
+            _said(r"No\. *(?P<run>\S+)"),
+            _said(r"NO\.(?P<run>\d{1,10}) +(?P<date>\d{4}-\d\d-\d\d)"),
+            {"match": r" *(?P<time>\d\d:\d\d:\d\d) *"},
+            _said(r"(?:Ward|NAME) *:[^\r]*", ignore=True),
+            {
+                "kind": "result",
+                "match": TEST + rf"(?P<value>{GRADE}) *(?P<concentration>{AMOUNT})? *(?P<concentration_unit>{UNIT})? *",
+                "print": " {test:<9} {call:>2}",
+            },
+            {"kind": "result", "match": TEST + rf"(?P<value>[<>]?=?\d+(?:\.\d+)?) *(?P<unit>{UNIT})? *"},
+        ],
+        "analytes": [
+            {
+                "test": test,
+                "quantity": quantity,
+                "kind": "result",
+                "words": ["-", "+"] if test == "NIT" else ["-", "1+"],
+            }
+            for test, quantity in PADS.items()
+        ],
+    },
+    device={"time_format": "dmy"},
+    note="A block of lines between STX and ETX: an ID, a date, a number, then a line a pad: * where it is "
+    "abnormal, its grade, and beside it what that stands for. As published captures of a Consult 120 and a "
+    "URIT-50 and a published receiver of the Combilyzer 13 have them, and as the URiSCAN Pro II serial format "
+    "prints them. A URiSCAN's date stays as it is printed. 9600 8N1.",
+)
+
+STRIPS: Final = (SPOTCHEM_EZ, SPOTCHEM_EL, URINE)
