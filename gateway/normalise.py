@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from drivers.kit.declare import Identity, Quantity
 from drivers.kit.observation import Comparator, Draft, Interpretation, Kind, Quality, Value
-from drivers.kit.values import Number, number, split_comparator
+from drivers.kit.values import FLAGS, STAR, Number, number, split_comparator
 from drivers.kit.words import interpret
 from gateway.device_settings import NO_MAP, DeviceSettings, TestMap, loinc_check_digit
 from gateway.identity import Uids
@@ -31,6 +31,7 @@ from gateway.units import Convert, UnitError, converter, folded, from_text, pars
 __all__ = ["DeviceSettings", "Normaliser", "TestMap", "loinc_check_digit", "slug"]
 
 DIGITS = re.compile(r"[+-]?\d[\d.,' ]*")
+TITRE = re.compile(r"1 ?: ?\d{1,6}")
 OFFSETS: Final = 20  # messages by which an instrument's clock is judged
 MEANINGS: Final = frozenset(Interpretation)
 
@@ -47,6 +48,7 @@ class _Work:
     reasons: list[str] = field(default_factory=list)
     rules: list[str] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
 
     @property
     def numeric(self) -> bool:
@@ -123,7 +125,7 @@ class Normaliser:
     ) -> tuple[Observation, datetime]:
         quantity = test.quantity or draft.quantity or slug(draft.test)
         declared = self._declared.get(quantity)
-        work = _Work(draft.value, draft.comparator, draft.quality)
+        work = _Work(draft.value, draft.comparator, draft.quality, flags=draft.flags)
         if draft.quality_reason:
             work.reasons.append(draft.quality_reason)
         self._value(draft, test, work)
@@ -139,7 +141,7 @@ class Normaliser:
             unit=work.unit,
             comparator=work.comparator,
             interpretation=work.interpretation,
-            flags=draft.flags,
+            flags=work.flags,
             status=draft.status,
             specimen=draft.specimen,
             patient=draft.patient,
@@ -206,14 +208,24 @@ class Normaliser:
         work.comparator = work.comparator or found.comparator
         work.unit = found.unit
         note = found.note
-        if found.unit and self._ucum(found.unit) is None and (meaning := interpret(found.unit)) is not None:
+        if found.unit and self._ucum(found.unit) is None and interpret(found.unit) is not None:
             work.unit, note = None, "; ".join(filter(None, (found.unit, note)))  # "12 POS"
-            if draft.interpretation is None:
-                work.interpretation = meaning
         if note:
-            work.extra["value_note"] = note
+            self._note(note, draft, work)
         if str(work.value) != sent:
             work.extra["value_as_sent"] = sent[:MOST_TEXT]
+
+    def _note(self, note: str, draft: Draft, work: _Work) -> None:
+        """What stood beside a number: a call in brackets, a flag, an asterisk."""
+        work.extra["value_note"] = note
+        for each in note.split("; "):
+            if each == STAR:
+                work.doubt("marked * beside the value")
+            elif each in FLAGS:
+                if draft.unit and each not in work.flags:  # without a unit of its own "12 L" may be litres
+                    work.flags += (each,)
+            elif draft.interpretation is None and work.interpretation is None:
+                work.interpretation = interpret(each)
 
     def _word(self, text: str, draft: Draft, work: _Work) -> None:
         """A text that is no number: a call, or something to keep as it is."""
@@ -226,6 +238,8 @@ class Normaliser:
             work.interpretation = meaning
         elif DIGITS.fullmatch(rest):
             work.doubt("number format not declared")
+        elif TITRE.fullmatch(text) or draft.quality is Quality.BAD:
+            return
         elif draft.kind in (Kind.RESULT, Kind.QC):
             work.doubt("word not known")
 

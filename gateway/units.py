@@ -146,6 +146,9 @@ SPELLINGS: Final[Mapping[str, str]] = MappingProxyType(
         "mm/hr": "mm/h", "mm/Hr": "mm/h", "mm/1h": "mm/h", "Sec": "s", "sec.": "s", "SEC": "s", "mmol/mol Hb": "mmol/mol",
         "%NGSP": "%", "% NGSP": "%", "% (NGSP)": "%", "mOsm/kg H2O": "mosm/kg", "mOsm/kgH2O": "mosm/kg", "mOsmol/kg": "mosm/kg",
         "mosmol/kg": "mosm/kg", "mOsm": "mosm", "mL/min/1.73m^2": "mL/min/{1.73_m2}", "EU/dL": "{EU}/dL",
+        "c/uL": "{cells}/uL", "index/mL": "{index}/mL", "% IH": "%{inhibition}",
+        "K/mm3": "10*3/uL", "M/mm3": "10*6/uL", "10x3/uL": "10*3/uL", "10x6/uL": "10*6/uL", "thousand/uL": "10*3/uL",
+        "million/uL": "10*6/uL", "mg/24h": "mg/d", "g/24h": "g/d", "mmol/24h": "mmol/d", "ug FEU/mL": "ug{FEU}/mL", "mg FEU/L": "mg{FEU}/L",
         "µS/cm": "uS/cm", "uS/cm": "uS/cm", "mS/cm": "mS/cm", "mmol/mol": "mmol/mol", "mL/min/1.73m2": "mL/min/{1.73_m2}",
     }
 )  # fmt: skip

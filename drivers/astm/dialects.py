@@ -39,7 +39,22 @@ class Dialect:
 
 # Sysmex: the specimen is the third component of O4, behind rack and position; a message of the analyser's own rules
 # ("Anemia", "Positive_Diff") has no value and the flag A; W marks a value of low reliability.
-_SYSMEX: Final = MappingProxyType({"specimen": ("O4.3", "O3"), "flagged": {"A": "abnormal"}, "doubtful_flags": ("W",)})
+_SYSMEX: Final = MappingProxyType(
+    {
+        "specimen": ("O4.3", "O3.3", "O3.*", "O4.*"),
+        "flagged": {"A": "abnormal"},
+        "doubtful_flags": ("W",),
+        "withheld": r"\+{4}",  # beyond what the analyser shows
+    }
+)
+# Grades of a test strip or a sediment.
+_GRADES: Final = MappingProxyType(
+    {
+        "-": "negative",
+        **dict.fromkeys(("+-", "±", "+/-", "trace"), "indeterminate"),
+        **dict.fromkeys(("(+)", "+", "++", "+++", "++++", "1+", "2+", "3+", "4+"), "positive"),
+    }
+)
 # Roche's Elecsys modules send `call^index`.
 _ELECSYS: Final = MappingProxyType({"-1": "negative", "0": "indeterminate", "1": "positive"})
 # Abbott: the last component of R3 says which aspect of the result the row tells.
@@ -88,7 +103,10 @@ DIALECTS = (
         name="amplilink",
         models=("Roche COBAS TaqMan 96", "Roche COBAS TaqMan 48"),
         sender=r"\bAMPLILINK\b",
-        options={"value_pattern": r"^(?P<value>\S+) \((?P<log10>\d+[.,]\d+)\)$"},
+        options={
+            "value_pattern": r"^(?P<value>[<>]? ?\S+) \((?P<log10>\d+[.,]\d+)\)$",
+            "qc": (*CONTROLS, Mark(field="O3", pattern=r"\([+-]\) ?C\b")),
+        },
         evidence=Evidence.RECORDING,
         recordings=(f"{INTELIS} TaqMan 96 captures",),
         note="Titers come with their logarithm in brackets: `2.52E+3 (3.40)`; it goes into `attributes.log10`.",
@@ -127,7 +145,7 @@ DIALECTS = (
     Dialect(
         name="sysmex-x",
         models=("Sysmex XN", "Sysmex XN-L", "Sysmex XS", "Sysmex XT", "Sysmex XP", "Sysmex KX-21N", "Sysmex pocH-100i"),
-        sender=r"(?i)^(XN|XS|XT|XE|XP|XR|KX|pocH)-?\d",
+        sender=r"(?i)^(XN|XS|XT|XE|XP|XR|KX|pocH)(-?\d|\^|$)",
         options=_SYSMEX,
         evidence=Evidence.RECORDING,
         recordings=(f"{SENAITE}/sysmex_xn550.txt", f"{SENAITE}/sysmex_xp100.txt"),
@@ -138,9 +156,17 @@ DIALECTS = (
         name="sysmex-ca",
         models=("Sysmex CA", "Sysmex CS-1600", "Sysmex CS-2500", "Sysmex CS-5100", "Sysmex CN"),
         sender=r"(?i)^(CA|CS|CN)-?\d",
-        options={"specimen": ("O4.3", "O3")},
+        options={"specimen": ("O4.3", "O3.3", "O3.*", "O4.*")},
         note="As the haematology analysers: the specimen is the third component of O4. R3 is "
         "`^^^code^test~unit^dilution^...` (published message logs of a laboratory's interface).",
+    ),
+    Dialect(
+        name="sysmex-u",
+        models=("Sysmex UN-2000 with U-WAM", "Sysmex UC-3500", "Sysmex UF-4000", "Sysmex UF-5000"),
+        sender=r"(?i)^(U-WAM|U[CFN]-\d{4})",
+        options={"value": "R4.1", "qualitative": _GRADES},
+        note="R4 is `value^RAW` or `value^MAINFORMAT`: a test has a row in each, in the units of each; one of them may "
+        "be blank. A strip's grade may stand in either (a laboratory's published wire log).",
     ),
     Dialect(
         name="afinion",
@@ -204,7 +230,7 @@ DIALECTS = (
         sender=r"(?i)^(mindr|BS-?\d|CL-?\d)",
         processing="PR|QR|CR",
         options={
-            "specimen": ("O4", "O3"),
+            "specimen": ("O4.1", "O3"),
             "time": ("R14", "R13", "R12", "O23", "H14"),
             "flags": ("R7", "R8"),
             "status": ("R9", "R10"),
@@ -218,9 +244,17 @@ DIALECTS = (
         name="urised",
         models=("77 Elektronika UriSed", "77 Elektronika LabUMat 2", "77 Elektronika Urilyzer 100 Pro"),
         sender=r"(?i)^(urised|labumat|LUP?2?\b|urilyzer)",
-        options={"time": ("R13", "R12", "O15", "O23", "H14")},
+        options={"time": ("R13", "R12", "O15", "O23", "H14"), "qualitative": _GRADES},
         note="The time may stand in O15 only. Sediment has rows of its own for the count a field, the count a "
         "microlitre and the call, told apart by the LOINC code in R3 (published message logs).",
+    ),
+    Dialect(
+        name="vitros",
+        models=("Ortho VITROS ECi", "Ortho VITROS ECiQ", "Ortho VITROS 250/350/5600"),
+        sender=r"(?i)^VITROS",
+        options={"name": r"\+(\w+)\+", "flags": "R7.1"},
+        note="R3 is `^^^dilution+test+diluent`, the dilution not always written as it was ordered (a laboratory's "
+        "published wire log).",
     ),
     Dialect(
         name="immunocap",

@@ -37,7 +37,10 @@ class AstmOptions(AnalyserOptions):
     call: Place | Literal[""] = ""
     """Where the qualitative call stands, if it is not in the value's own field."""
     qualitative: dict[str, str] = Field(default_factory=dict)
-    """First component of the value -> call, for analysers that send `call^index` ("-1" = "negative")."""
+    """First component of the value -> call, for analysers that send `call^index` ("-1" = "negative") or a grade
+    alone ("+-" = "indeterminate"), in any case of letters."""
+    withheld: Pattern = ""
+    """A regular expression of the whole value that stands for none, besides dashes, asterisks and five pluses."""
     flagged: dict[str, str] = Field(default_factory=dict)
     """Flag -> call, where a result without a value is a message of the analyser's ("A" = "abnormal")."""
     unit: Place | Literal[""] = "R5"

@@ -19,6 +19,7 @@ _FLAG = re.compile(r"[^\d\s]{1,12}")  # a flag where a field may hold a range in
 # What stands for a number that is not given: dashes, asterisks; pluses with a decimal point, or too many to be a
 # urine strip's call.
 _MASK = re.compile(r"[-*]{2,}|[-*]+\.[-*]+|\++\.\++|\+{5,}|[@#]{3,}")
+_GRADE = re.compile(r"\+{1,4}|[1-4]\+")  # of something found, where no unit says that it is a number's mask
 # A picture: a file's name, or its content.
 _PICTURE = re.compile(
     r"(?i)(png|jpe?g|bmp|gif|tiff?)[\\^/&].*|[^|]*\.(png|jpe?g|bmp|gif|tiff?)|.*\bbase64\b.*|[A-Za-z0-9+/]{200,}=*"
@@ -52,14 +53,19 @@ def read(reader: Reader, options: AstmOptions) -> Read:
     value = _declared(record, place, component, whole, options, found)
     if value is None:
         value = _evident(record, place, whole, found)
+    elif value != whole and _PICTURE.fullmatch(value):
+        found.picture = whole
+        return found
     if options.value_pattern and (match := re.search(options.value_pattern, value)):
         named = match.groupdict()
         if named.get("value"):
             found.extra |= {name: text for name, text in named.items() if name != "value" and text}
             found.extra[f"R{number}"] = whole
             value = named["value"]
-    if _MASK.fullmatch(value):
+    if _MASK.fullmatch(value) or (options.withheld and re.fullmatch(options.withheld, value)):
         found.masked, found.doubt = True, f"the instrument gives no value: {value}"
+    elif found.call is None and _GRADE.fullmatch(value) and not (options.unit and reader.unit(options.unit)):
+        found.call = "positive"
     found.value = value or None
     if options.call and found.call is None:
         found.call = reader.peek(options.call) or None
@@ -69,19 +75,26 @@ def read(reader: Reader, options: AstmOptions) -> Read:
 
 def _declared(record: Record, place: int, component: str, whole: str, options: AstmOptions, found: Read) -> str | None:
     """The value where the options say which it is."""
-    pieces = record.components(place)
     if component == "*":
         return whole
-    if component:
-        value = record.component(place, int(component))
-        if value != whole:
-            found.extra[f"R{place}"] = whole
-        return value
-    if options.qualitative and pieces and pieces[0] in options.qualitative:
-        found.call = options.qualitative[pieces[0]]
+    pieces = [record.component(place, int(component))] if component else record.components(place)
+    if not component and (not pieces or _call(pieces[0], options) is None):
+        return None
+    value = pieces[0]
+    if (call := _call(value, options)) is not None:
+        found.call = call
+        if len(pieces) > 1:
+            value = pieces[1]
+        elif _NUMBER.fullmatch(value):
+            value = ""  # a code and no number: "-1"
+    if value != whole:
         found.extra[f"R{place}"] = whole
-        return pieces[1] if len(pieces) > 1 else ""
-    return None
+    return value
+
+
+def _call(text: str, options: AstmOptions) -> str | None:
+    """What a code or grade in the value's first component means."""
+    return options.qualitative.get(text, options.qualitative.get(text.casefold())) if options.qualitative else None
 
 
 def _evident(record: Record, place: int, whole: str, found: Read) -> str:
@@ -114,10 +127,15 @@ def _several(parts: list[str], found: Read) -> None:
 def flags(reader: Reader, places: tuple[str, ...]) -> tuple[str, ...]:
     """The abnormal flags: of several places the first that holds some and not, say, a range."""
     for place in places:
-        source, number, _ = located(reader.record, place)
+        source, number, component = located(reader.record, place)
         if source is None:
             continue
-        told = tuple(piece for pieces in source.repetitions(number) for piece in pieces if piece)
+        told = tuple(
+            piece
+            for pieces in source.repetitions(number)
+            for piece in (pieces[component - 1 : component] if component > 0 else pieces)
+            if piece
+        )
         if told and (len(places) == 1 or all(_FLAG.fullmatch(piece) for piece in told)):
             reader.used(place)
             return told

@@ -58,15 +58,19 @@ class Mark(BaseModel):
         return re.search(self.pattern or "", text) is not None
 
 
+# Control materials that laboratories call by their makers' names.
+_MATERIALS = "lyphochek|liquichek|multiqual|seronorm|preci(?:control|norm|path)|acusera"
+# O26 says Q of what answers a query (LIS02-A2 8.4.26): it marks no control.
 CONTROLS = (
     Mark(field="H12", equals="Q"),  # LIS02-A2 6.12
     Mark(field="H12", equals="QR"),  # Mindray: results of controls; CR: of a calibration
     Mark(field="H12", equals="CR"),
     Mark(field="O12", equals="Q"),  # LIS02-A2 8.4.12
-    Mark(field="O26", equals="Q"),
     Mark(field="O16", pattern=r"(?i)^(control|ctrl|qc)"),
-    Mark(field="O3", pattern=r"(?i)^(qc|ctrl|control|contr[oô]le|kontrolle)(?![^\W_])"),  # not QC0815
-    Mark(field="O4", pattern=r"(?i)^qc(?![^\W_])"),  # Sysmex: QC-...; Roche: rack^position^^QC^SC
+    Mark(field="O3", pattern=r"(?i)^(qc|ctrl|control|contr[oô]le|kontrolle)(\d{1,2}$|(?![^\W_]))"),  # not QC0815
+    Mark(field="O3", pattern=rf"(?i)^({_MATERIALS})(?![a-z])"),
+    # Sysmex: QC-...; Roche: rack^position^^QC^SC, on Elecsys CONTROL and CALIBR
+    Mark(field="O4", pattern=r"(?i)^(qc|control|calibr\w*)(?![^\W_])"),
 )
 
 

@@ -37,6 +37,7 @@ _PASSWORD = ("H", 4)
 _NAMES = MappingProxyType({"H3": "message_id", "H5": "sender", "R6": "reference_range", "R14": "instrument"})
 _LOINC = re.compile(r"\d{1,5}-\d")
 _WHEN = re.compile(r"(19|20)\d\d[-/.]?[01]\d")  # the beginning of something that can be a time
+_POWER = re.compile(r"[xX×*]?\s*10\^-?\d{1,2}(?!\d)|\S*m\^[23]\Z")  # "x10^3/uL", "mL/min/1.73m^2"
 _STATUS: Mapping[str, tuple[Status, Quality, str | None]] = MappingProxyType(
     {
         **dict.fromkeys(("", "F", "V", "R", "M", "Q", "N"), (Status.FINAL, Quality.GOOD, None)),
@@ -130,7 +131,9 @@ class Reader:
             return None
         pieces = source.components(number)
         told = [piece for piece in pieces if piece]
-        if component or len(told) == 1:
+        if not component and _POWER.match(whole := source.text(number)):
+            text = whole  # the power sign of "10^9/L" is the component delimiter too
+        elif component or len(told) == 1:
             text = said(self.record, place)
         else:  # "g/dL^1^0": the unit, and how it is shown
             text = pieces[0] if pieces and all(piece.isdigit() for piece in told[1:]) else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -25,10 +25,12 @@ _TIMES_TEN = re.compile(r"\s*[x×*]\s*10\s*(?:\*|\^|\*\*)\s*([+-]?\d{1,2})$")
 _BEHIND = re.compile(r"[%A-Za-zµμ°\[{][^\s]{0,31}")  # looks like a unit
 _ATTACHED = re.compile(r"(.*\d)\s*([%°℃‰]\S{0,8})")  # "37°C": with letters only it could be a code, "2A"
 # Abnormal flags some instruments print behind the number. "12 L" may be low or litres: it is neither here.
-_FLAGS: Final = frozenset(("L", "H", "LL", "HH", "N", "A", "AA", "S", "R", "I", "U", "D", "B", "W", "HI", "LO"))
+FLAGS: Final = frozenset(("L", "H", "LL", "HH", "N", "A", "AA", "S", "R", "I", "U", "D", "B", "W", "HI", "LO"))
 _MOST_POWER: Final = 300  # of ten; what a double holds with all its digits
 _BLANKS = str.maketrans({"\u00a0": " ", "\u202f": " ", "’": "'"})  # thousands as typographers write them
 _NOTE = re.compile(r"(.*?\S)\s*(\([^()]*\))\s*$", re.DOTALL)
+_STARRED = re.compile(r"\*\s*([^*]*\d[^*]*)|([^*]*\d)\s*\*")
+STAR: Final = "*"  # the note of a number an asterisk stands by: analysers mark so what they do not rely on
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,11 @@ def plain_number(text: str, decimal: str = ".", thousands: str | None = None) ->
 def number(text: str, decimal: str = ".", thousands: str | None = None) -> Number | None:
     """A number with its comparator, and a unit or a bracketed remark behind it; None if it is not one.
 
-    "<0.5", "2.52E+3 (3.40)", "12 mg/L", "226 x 10*4". Ranges, titres and "1+" are texts.
+    "<0.5", "2.52E+3 (3.40)", "12 mg/L", "226 x 10*4", "*12.3". Ranges, titres and "1+" are texts.
     """
+    if STAR in text and (starred := _STARRED.fullmatch(text.strip())):
+        found = number(starred[1] or starred[2], decimal, thousands)
+        return replace(found, note="; ".join(filter(None, (STAR, found.note)))) if found else None
     comparator, rest = split_comparator(text)
     value = plain_number(rest, decimal, thousands)
     if value is not None:
@@ -105,7 +110,7 @@ def number(text: str, decimal: str = ".", thousands: str | None = None) -> Numbe
     value = plain_number(head, decimal, thousands)
     if value is None:
         return None
-    if unit in _FLAGS:
+    if unit in FLAGS:
         return Number(value, comparator, None, "; ".join(filter(None, (unit, note))))
     return Number(value, comparator, unit, note)
 

@@ -84,6 +84,10 @@ def test_every_unit_in_a_makers_messages_is_known(name: str, case: recording.Cas
 SENDERS = {
     "    XN-550^00-24^22723^^^^BD634545": "sysmex-x",
     "XP-300^00-13^^^^A7869^BS649542": "sysmex-x",
+    "XS^00-16^65750": "sysmex-x",
+    "U-WAM^00-22_Build003^A1494": "sysmex-u",
+    "UF-5000^00-01": "sysmex-u",
+    "VITROS": "vitros",
     "pocH-100i^00-01^^^^A1^B1": "sysmex-x",
     "CS-2500^01-70^21768": "sysmex-ca",
     "CA-1500^00": "sysmex-ca",

@@ -99,7 +99,9 @@ def test_result_status(letter: str, status: Status, quality: Quality) -> None:
         ("***.*", "***.*", None, Quality.BAD),
         ("+++.+", "+++.+", None, Quality.BAD),
         ("+++++", "+++++", None, Quality.BAD),
-        ("+++", "+++", None, Quality.GOOD),  # a urine strip's call: the normaliser keeps it as text
+        ("+++", "+++", "positive", Quality.GOOD),  # a strip's grade; beside a unit it may be a number's mask
+        ("2+", "2+", "positive", Quality.GOOD),
+        ("+++|mg/dL", "+++", None, Quality.GOOD),
         ("-", "-", None, Quality.GOOD),
         ("0^0^8.8", "0^0^8.8", None, Quality.UNCERTAIN),
         ("-1^0.35", "-1^0.35", None, Quality.UNCERTAIN),
@@ -143,6 +145,9 @@ def test_a_long_remark_is_no_picture() -> None:
         ("mg/L", "mg/L"),
         ("^Copies/mL", "Copies/mL"),
         ("g/dL^1^0", "g/dL"),
+        ("10^9/L", "10^9/L"),  # its own sign of a power is the delimiter
+        ("x10^3/uL", "x10^3/uL"),
+        ("mL/min/1.73m^2", "mL/min/1.73m^2"),
         ("1", None),  # Horiba: which set of units is on
         ("a^b", None),
     ],
@@ -220,7 +225,9 @@ def test_the_specimen(order: str, specimen: str | None) -> None:
         ("H|\\^&", "O|1|S1|||||||||Q"),
         ("H|\\^&", "O|1|S1|||||||||||||Control"),
         ("H|\\^&", "O|1|S1|||||||||||||CTRL^^LOW"),
-        ("H|\\^&", "O|1|S1|||||||||||||||||||||||Q"),
+        ("H|\\^&", "O|1|CONTROL1"),
+        ("H|\\^&", "O|1|LYPHOCHEK1"),
+        ("H|\\^&", "O|1|S1|807^00042^3^^CONTROL^NORMAL"),
         ("H|\\^&||||||||||QR", "O|1|S1"),
         ("H|\\^&", "O|1|QC-L1"),
         ("H|\\^&", "O|1|Control 2"),
@@ -232,9 +239,36 @@ def test_control_materials_are_no_patient_results(header: str, order: str) -> No
     assert one("R|1|^^^CRP|1", header=header, order=order).kind is Kind.QC
 
 
-@pytest.mark.parametrize("order", ["O|1|QC0815", "O|1|CONTROLLER7", "O|1|S-QC", "O|1||QCX^1"])
+@pytest.mark.parametrize(
+    "order",
+    [
+        "O|1|QC0815",
+        "O|1|CONTROLLER7",
+        "O|1|S-QC",
+        "O|1||QCX^1",
+        "O|1|S1|||||||||||||||||||||||Q",  # what answers a query (LIS02-A2 8.4.26)
+        "O|1|S1|||||||||||||||||||||||Q\\F",
+    ],
+)
 def test_a_specimen_that_merely_looks_like_a_control_is_a_patients(order: str) -> None:
     assert one("R|1|^^^CRP|1", order=order).kind is Kind.RESULT
+
+
+@pytest.mark.parametrize(
+    ("order", "specimen"),
+    [
+        ("O|1||^^    27^M", "27"),
+        ("O|1||     6^8^           D770^M", "D770"),
+        ("O|1|2^1^ 1234567890^B", "1234567890"),
+        ("O|1|S1", "S1"),
+        ("O|1|2^1", None),  # a rack and a position
+    ],
+)
+def test_where_a_sysmex_analyser_says_the_specimen(order: str, specimen: str | None) -> None:
+    header = "H|\\^&|||XN-550^00-24^22723"
+    assert one("R|1|^^^^WBC^1|5|10*3/uL", order=order, header=header).specimen == specimen
+    masked = one("R|1|^^^^HCT^1|++++|%", order=order, header=header)
+    assert (masked.quality, masked.interpretation) == (Quality.BAD, None)
 
 
 def test_a_control_may_be_declared() -> None:
@@ -614,7 +648,10 @@ def test_what_the_simulated_analyser_means_is_what_is_read(variant: str | None) 
     assert (crp.specimen, crp.status) == ("S|1^a", Status.PRELIMINARY)
     assert crp.operator == ("op7" if options.operator else None)
     assert crp.device_time == "20260115092830"
-    assert (hbsag.value, hbsag.interpretation) in {("0.27", "negative"), ("0.27^negative", None)}
+    meant = {("0.27", "negative"), ("0.27^negative", None)}
+    if options.value == "R4.1" and not options.call:  # the number alone has a place there
+        meant = {("0.27", None)}
+    assert (hbsag.value, hbsag.interpretation) in meant
     assert flu.value == "detected"
     assert crp.kind is Kind.RESULT
     (control, *_) = ASTM.decode(Message(ASTM.encode({**DRAWN, "kind": "qc"}, options)), options)

@@ -35,6 +35,9 @@ from drivers.kit.words import PHRASES, interpret
         ("<0.5 mg/L", "<", "0.5", "mg/L", None),
         ("37°C", None, "37", "°C", None),
         ("12.4 %", None, "12.4", "%", None),
+        ("*12.3", None, "12.3", None, "*"),
+        ("* <0.5", "<", "0.5", None, "*"),
+        ("12.3*", None, "12.3", None, "*"),
         ("12 L", None, "12", None, "L"),  # low, or litres: no unit is claimed
     ],
 )
@@ -51,6 +54,10 @@ def test_a_number_is_read_with_what_stands_around_it(
     [
         "60,96",
         "161,152",
+        "*",
+        "*12*",
+        "**12.3",
+        "* POS",
         "1:80",
         "5-10",
         "1+",

@@ -62,6 +62,10 @@ def made(draft: Draft, **settings: Any) -> dict[str, Any]:
         ("Target Not Detected", None, {}, {"value": "Target Not Detected", "interpretation": "not-detected"}),
         ("< Titer min", None, {}, {"value": "< Titer min", "comparator": "<", "quality": "good"}),
         ("12 POS", None, {}, {"value": 12, "unit": None, "interpretation": "positive", "quality": "good"}),
+        ("12.3 (POS)", "mg/L", {}, {"value": 12.3, "interpretation": "positive", "quality": "good"}),
+        ("12.3 H", "mg/L", {}, {"value": 12.3, "flags": ["H"], "quality": "good"}),
+        ("12 L", None, {}, {"value": 12, "unit": None, "flags": []}),  # low, or litres
+        ("1:160", None, {}, {"value": "1:160", "quality": "good"}),
         ("++", None, {"words": {"++": "positive"}}, {"value": "++", "interpretation": "positive", "quality": "good"}),
         ("1", None, {"words": {"1": "positive"}}, {"value": 1, "interpretation": "positive"}),
         ("5", "furlong", {"units": {"furlong": "m"}}, {"value": 5, "unit": "m", "quality": "good"}),
@@ -88,6 +92,8 @@ def test_what_is_certain_is_read(value: Any, unit: str, settings: dict[str, Any]
         ("purple", None, "purple", "word not known"),
         ("1E999", None, "1E999", "word not known"),
         ("5", "furlong", 5, "unit not known"),
+        ("*12.3", "mg/L", 12.3, "marked * beside the value"),
+        ("12.3 *", "mg/L", 12.3, "marked * beside the value"),
         ("5 g/L", "mg/L", 5, "two units: mg/L and g/L"),
     ],
 )

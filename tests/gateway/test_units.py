@@ -27,7 +27,8 @@ from gateway.units import ATOMS, SPELLINGS, UnitError, converter, folded, from_t
         ("mIU/ml", "m[IU]/mL"), ("COI", "{cutoff_index}"), ("RLU", "{RLU}"), ("Copies / mL", "{copies}/mL"),
         ("log cp/ml", "{Log_copies}/mL"), ("cycle number", "{Ct}"), ("cells/mm3", "{cells}/uL"),
         ("Ery/µl", "{Ery}/uL"), ("p/HPF", "{particles}/[HPF]"), ("mmol/mol", "mmol/mol"), ("kUA/l", "{kUA}/L"),
-        ("mm/hr", "mm/h"),
+        ("mm/hr", "mm/h"), ("c/µL", "{cells}/uL"), ("index/mL", "{index}/mL"), ("% IH", "%{inhibition}"),
+        ("K/mm3", "10*3/uL"), ("10x3/uL", "10*3/uL"), ("mg/24h", "mg/d"),
     ],
 )  # fmt: skip
 def test_what_instruments_print_is_known(text: str, code: str) -> None:
