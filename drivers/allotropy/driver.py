@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta, timezone
 from importlib import import_module
+from itertools import islice
 from pathlib import PureWindowsPath
 from typing import Any, Final
 
@@ -22,6 +24,7 @@ from drivers.kit.observation import Draft
 from drivers.kit.printer import Printer
 from drivers.kit.whole import Whole
 
+MOST_DRAFTS: Final = 100_000  # of one file: what the gateway takes of one message
 LONGEST: Final = 64 << 20  # bytes of a file: what the link reads
 NOWHERE: Final = timezone(timedelta(hours=23, minutes=47))  # marks times the file gives without a zone
 TESTDATA: Final = "github.com/Benchling-Open-Source/allotropy tests/parsers"
@@ -40,18 +43,19 @@ def instrument(_options: AllotropyOptions) -> Speaker:
 def decode(message: Message, options: AllotropyOptions) -> Iterator[Draft]:
     """The file's measurements. DecodeError for whatever allotropy cannot read, and where it is not installed."""
     if spreadsheets.is_archive(message.data):
-        spreadsheets.bounded(message.data)
+        spreadsheets.compact(message.data)
     asm = _converted(message.data, _name(message.channel, options), options)
     seen: Counter[tuple[str, ...]] = Counter()
-    found = drafts(asm, options, message.channel, Dates(_texts(message.data), options.date_order))
-    for count, draft in enumerate(found):
-        if count >= spreadsheets.MOST_ROWS // 2:
-            raise DecodeError("more results than one file may hold", Reason.TOO_LONG)
+    dates = Dates(_texts(message.data), options.date_order)
+    found = list(islice(drafts(asm, options, message.channel, dates), MOST_DRAFTS + 1))
+    if len(found) > MOST_DRAFTS:
+        raise DecodeError(f"more than {MOST_DRAFTS} results in one file", Reason.TOO_LONG)
+    if not found:
+        raise DecodeError("no measurement in it")
+    for draft in found:
         identity = draft.identity or ()
         seen[identity] += 1
         yield draft if seen[identity] == 1 else replace(draft, identity=(*identity, f"#{seen[identity]}"))
-    if not seen:
-        raise DecodeError("no measurement in it")
 
 
 def _name(channel: str, options: AllotropyOptions) -> str:
@@ -70,9 +74,11 @@ def _converted(data: bytes, name: str, options: AllotropyOptions) -> Mapping[str
         raise DecodeError(f"allotropy knows no vendor {options.vendor}", Reason.FAULT)
     vendor = vendors[options.vendor]
     try:
-        asm: Mapping[str, Any] = library.allotrope_from_io(
-            io.BytesIO(data), name, vendor, default_timezone=NOWHERE, encoding=options.encoding
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its parsers warn, cell by cell, of what it then refuses or leaves out
+            asm: Mapping[str, Any] = library.allotrope_from_io(
+                io.BytesIO(data), name, vendor, default_timezone=NOWHERE, encoding=options.encoding
+            )
     except Exception as error:  # noqa: BLE001 - parsers of fifty formats raise whatever their input makes them
         raise DecodeError(f"{type(error).__name__}: {error}"[:400]) from None
     except BaseException as error:

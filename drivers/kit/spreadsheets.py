@@ -6,7 +6,10 @@ The cells are read by openpyxl (extra `tables`), imported when the first workboo
 from __future__ import annotations
 
 import io
+import lzma
+import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from datetime import datetime, time
 from importlib import import_module
@@ -22,6 +25,9 @@ MOST_RATIO: Final = 400  # unpacked to packed; a sheet of equal rows packs well,
 SMALL: Final = 1 << 20  # bytes below which the ratio does not matter
 MOST_ROWS: Final = 200_000
 MOST_COLUMNS: Final = 2_000
+MOST_AREA: Final = 20_000_000  # cells between a sheet's first and its last, for readers that make room for all of them
+_PLACE: Final = re.compile(r"([A-Za-z]{1,3})([0-9]{1,8})")
+_WIDE: Final = (b"\xff\xfe", b"\xfe\xff")  # UTF-16
 SIGNATURE: Final = b"PK\x03\x04"
 
 
@@ -47,6 +53,67 @@ def bounded(data: bytes) -> None:
 def is_archive(data: bytes) -> bool:
     """Whether the bytes begin as a zip archive does."""
     return data.startswith(SIGNATURE)
+
+
+def compact(data: bytes, nested: bool = True) -> None:
+    """Refuse a workbook two cells of which are so far apart that a reader making room for all between them would take
+    all memory; and kinds of workbook where that cannot be seen. Errors: DecodeError.
+    """
+    bounded(data)
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        for part in archive.infolist():
+            name = part.filename.lower()
+            if name.endswith((".ods", ".xlsb")) or name in ("content.xml", "xl/workbook.bin"):
+                raise DecodeError("OpenDocument and binary workbooks are not read: export .xlsx or text")
+            content = _unpacked(archive, part)
+            if is_archive(content):
+                if not nested:
+                    raise DecodeError("archives within archives within archives")
+                compact(content, nested=False)
+            elif content.lstrip()[:1] == b"<" or content[:2] in _WIDE:  # a sheet may have any name
+                _small(content, name)
+
+
+def _small(sheet: bytes, name: str) -> None:
+    furthest = [1, 1]  # row, column
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        local = tag.rpartition(":")[2]
+        place = attributes.get("r", "")
+        if local == "row" and place.isdecimal():
+            furthest[0] = max(furthest[0], int(place[:9]))
+        elif local == "c" and (match := _PLACE.fullmatch(place)):
+            furthest[0] = max(furthest[0], int(match[2]))
+            column = 0
+            for letter in match[1].upper():
+                column = column * 26 + ord(letter) - 64
+            furthest[1] = max(furthest[1], column)
+
+    made = xmltree.parser()
+    made.StartElementHandler = start
+    try:
+        made.Parse(sheet, True)
+    except expat.ExpatError as error:
+        if not name.endswith(".vml"):  # drawings, which the makers of workbooks themselves do not write well
+            raise DecodeError(f"{name[:60]}: {error}") from None
+    if furthest[0] * furthest[1] > MOST_AREA:
+        raise DecodeError(f"{name[:60]} spans {furthest[0]} rows and {furthest[1]} columns", Reason.TOO_LONG)
+
+
+def _unpacked(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> bytes:
+    """Errors: DecodeError."""
+    try:
+        return archive.read(part)
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        NotImplementedError,
+        OSError,
+        EOFError,
+        ValueError,
+    ) as error:
+        raise DecodeError(f"{part.filename[:60]}: {error}") from None
 
 
 def rows(data: bytes, sheet: str = "") -> Iterator[list[str]]:
@@ -94,13 +161,9 @@ def _no_document_types(data: bytes) -> None:
             if not part.filename.endswith((".xml", ".rels")):
                 continue
             try:
-                xmltree.parser().Parse(archive.read(part), True)
-            except (zipfile.BadZipFile, expat.ExpatError, NotImplementedError, OSError, EOFError, ValueError) as error:
+                xmltree.parser().Parse(_unpacked(archive, part), True)
+            except expat.ExpatError as error:
                 raise DecodeError(f"{part.filename[:60]}: {error}") from None
-            except Exception as error:
-                if type(error).__module__ in ("zlib", "lzma"):
-                    raise DecodeError(f"{part.filename[:60]}: {error}") from None
-                raise
 
 
 def text(cell: object) -> str:

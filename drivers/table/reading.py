@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 from drivers.kit.declare import Message
 from drivers.kit.exchange import DecodeError, Reason
@@ -33,9 +34,10 @@ def decode(message: Message, options: TableOptions) -> Iterator[Draft]:
     if table.bad and not table.records:
         first = table.bad[0]
         raise DecodeError(f"no row is like its table; row {first.number}: {first.why}")
-    if len(table.records) * len(options.results) > MOST_DRAFTS:
+    found = list(islice(_drafts(table, message, options), MOST_DRAFTS + 1))
+    if len(found) > MOST_DRAFTS:  # before any is given out: whoever takes so many would not see the rest missing
         raise DecodeError(f"more than {MOST_DRAFTS} results in one file", Reason.TOO_LONG)
-    yield from _told_apart(_drafts(table, message, options))
+    yield from _told_apart(found)
 
 
 def _drafts(table: Table, message: Message, options: TableOptions) -> Iterator[Draft]:
@@ -52,7 +54,7 @@ def _drafts(table: Table, message: Message, options: TableOptions) -> Iterator[D
         yield _event(0, message.channel, "table-without-rows", None)
 
 
-def _told_apart(drafts: Iterator[Draft]) -> Iterator[Draft]:
+def _told_apart(drafts: Iterable[Draft]) -> Iterator[Draft]:
     """Rows that are equal in everything are two: the second of them is told from the first."""
     seen: Counter[tuple[str, ...]] = Counter()
     for draft in drafts:

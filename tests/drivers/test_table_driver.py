@@ -259,6 +259,14 @@ def test_a_file_of_bad_rows_only_is_refused() -> None:
         decode(HEAD + "2026-01-15,S0,1\r\n", **TABLE)
 
 
+def test_a_file_of_too_many_results_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.table.reading.MOST_DRAFTS", 2)
+    assert len(decode(HEAD + ROW, **TABLE)) == 2
+    with pytest.raises(DecodeError) as refused:
+        decode(HEAD + ROW + ROW, **TABLE)
+    assert refused.value.reason is Reason.TOO_LONG
+
+
 def test_a_header_alone_is_told_of() -> None:
     (draft,) = decode(HEAD, **TABLE)
     assert (draft.kind, draft.test) == (Kind.EVENT, "table-without-rows")

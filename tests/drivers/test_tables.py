@@ -159,6 +159,21 @@ def test_entities_are_refused() -> None:
         list(spreadsheets.rows(archive(parts)))
 
 
+@pytest.mark.parametrize("name", ["xl/worksheets/sheet2.xml", "xl/anything.bin"])
+def test_two_cells_far_apart_are_refused_where_room_is_made_for_all_between(name: str) -> None:
+    far = b'<worksheet><sheetData><row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData></worksheet>'
+    with pytest.raises(DecodeError, match="1048576 rows and 16384 columns"):
+        spreadsheets.compact(archive({name: far}))
+    inner = archive({name: far})
+    with pytest.raises(DecodeError, match="1048576 rows"):
+        spreadsheets.compact(archive({"inner.zip": inner}))
+    with pytest.raises(DecodeError, match="within"):
+        spreadsheets.compact(archive({"outer.zip": archive({"inner.zip": inner})}))
+    with pytest.raises(DecodeError, match="OpenDocument"):
+        spreadsheets.compact(archive({"content.xml": b"<a/>"}))
+    spreadsheets.compact(book([["a", 1], ["b", 2]]))
+
+
 @pytest.mark.parametrize("keep", [0, 3, 40, 400, 900])
 def test_half_a_workbook_is_refused(keep: int) -> None:
     with pytest.raises(DecodeError):
