@@ -4,9 +4,10 @@
 looks like is said by an `Answers`, which cuts what arrives. An answer is kept with its question's name as channel.
 
 After a question that was not answered the wire is left alone for `rest` seconds. Where an answer does not say by itself
-what it answers, its question names another one as `sync`: that is asked next, until it is answered (or long in vain),
-and only then what is kept in step by it. Instruments answer in order, so an answer to `sync`, which looks like no other
-question's, says that nothing older is still to come.
+what it answers, its question names another one as `sync`: that is asked next, once, and what is kept in step by it only
+when it is answered. Instruments answer in order, so an answer to `sync`, which looks like no other question's, shows
+that nothing older is still to come. Where it is not answered either, nothing that is kept in step by it is asked until
+all answers that may be on their way are `PATIENCE` times as late as they may be: after that none is believed to come.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from drivers.kit.lines import BLANK, MAX_LINE
 QUIET: Final = 1.0  # seconds of silence after which bytes that answer nothing are given up
 TRIES: Final = 3  # of a question that is asked once
 AGAIN: Final = 30.0  # seconds between them
-PATIENCE: Final = 10  # unanswered questions for step, after which nothing can be on its way any more
+PATIENCE: Final = 5  # times the longest wait, after which no answer is on its way any more
 FOLLOW: Final = 32  # questions an answer may lead to that may wait
 
 
@@ -68,7 +69,7 @@ class Answers(Protocol):
 class _Entry:
     question: Question
     due: float = 0.0  # 0: at once
-    tries: int = 0
+    tries: int = 0  # in vain
 
 
 class Asking:
@@ -157,12 +158,11 @@ class Asking:
         self._open = None
         self._next.clear()
         self._free = now + (question.wait if self._rest is None else self._rest)
-        if entry := self._lost.get(question):
-            entry.due, entry.tries = now + (question.every or 0.0), entry.tries + 1
-            if entry.tries >= PATIENCE:
-                del self._lost[question]
-        elif question.sync is not None:
-            self._lost[question.sync] = _Entry(question.sync, now)
+        sync = question.sync or question
+        if sync.ask == question.ask and any(entry.question.sync == sync for entry in self._entries):
+            self._lost[sync] = _Entry(sync, now + PATIENCE * question.wait, 1)  # a second one could take its answer
+        elif sync is not question:
+            self._lost[sync] = _Entry(sync, now)
         for entry in [entry for entry in self._entries if entry.question is question and not question.every]:
             entry.tries += 1
             entry.due = now + AGAIN
@@ -186,6 +186,8 @@ class Asking:
         yield from (entry for entry in self._entries if entry.question.sync not in self._lost)
 
     def _ask(self, now: float) -> Iterator[Event]:
+        for sync in [sync for sync, entry in self._lost.items() if entry.tries and entry.due <= now]:
+            del self._lost[sync]
         due = self._due()
         if due is None or now < due or now < self._free:
             return

@@ -146,7 +146,8 @@ class ModbusAnswers:
         self._framing = framing
         self._transaction = 0
         self._read: Read | None = None  # asked last
-        self._asked = b":" if framing == "ascii" else b""
+        self._asked = b""
+        self._start = re.compile(b":" if framing == "ascii" else b"")  # how a frame may begin
         self._junk = 0  # how many of the bytes held begin no frame
 
     def ask(self, question: Question) -> bytes:
@@ -154,6 +155,9 @@ class ModbusAnswers:
         _, self._read = named(question.name)
         self._transaction = self._transaction % 0xFFFF + 1
         self._asked = frame(self._framing, self._read.unit, self._read.pdu, self._transaction)
+        if self._framing == "rtu":
+            functions = bytes([self._read.function, self._read.function | EXCEPTION])
+            self._start = re.compile(re.escape(self._asked[:1]) + b"(?:[" + re.escape(functions) + b"]|$)", re.DOTALL)
         return self._asked
 
     def cut(self, held: bytearray, question: Question | None) -> Cut | None:
@@ -172,9 +176,10 @@ class ModbusAnswers:
 
     def _begin(self, held: bytearray, most: int, question: Question | None) -> int:
         """The first place where a frame may begin."""
-        if self._framing != "tcp":
-            first = -1 if self._framing == "rtu" and question is None else held.find(self._asked[:1], self._junk, most)
-            self._junk = first if first >= 0 else most
+        match = None
+        if self._framing != "rtu" or question is not None:
+            match = self._start.search(held, self._junk, most)
+        self._junk = match.start() if match else most
         return self._junk
 
     def _look(self, held: bytearray, at: int, question: Question | None) -> int:

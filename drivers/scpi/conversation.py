@@ -27,14 +27,14 @@ class Judge:
     """Whether a line answers the open question. After a lost answer only that of `ERROR` (or `IDN`) brings back into
     step, so nothing that looks like one is ever taken for a measurement."""
 
-    def __init__(self, options: ScpiOptions) -> None:
+    def __init__(self, options: ScpiOptions, error: Question | None) -> None:
+        self._error = error  # asks the error queue
         self._patterns: dict[str, list[re.Pattern[str]]] = {}
         for query in options.queries:
             own = self._patterns.setdefault(query.ask, [])
             if query.pattern is not None:
                 own.append(re.compile(query.pattern))
         self._words = {query.ask for query in options.queries if query.map or query.pattern or query.kind != "reading"}
-        self._errors = options.errors
         self._identity = ""
         self._drained = 0
 
@@ -53,22 +53,22 @@ class Judge:
         patterns = self._patterns.get(question.name)
         if patterns:
             return Says.ANSWER if all(pattern.fullmatch(text) for pattern in patterns) else Says.NOTHING
-        other = FAULT.fullmatch(text) if self._errors else text == self._identity or is_identity(text)
+        other = FAULT.fullmatch(text) if self._error else text == self._identity or is_identity(text)
         return Says.NOTHING if other else Says.ANSWER
 
     def then(self, line: bytes, question: Question) -> tuple[Question, ...]:
         """An error leads to the next one of the queue, an answer without a number to the first."""
         text = line.decode("latin-1")
-        if not self._errors:
+        if self._error is None:
             return ()
         if question.name == ERROR:
             found = FAULT.fullmatch(text)
             empty = found is None or int(found[1]) == 0
             self._drained = 0 if empty or self._drained >= DRAINED else self._drained + 1
-            return (question,) if self._drained else ()
+            return (self._error,) if self._drained else ()
         if question.name == IDN or question.name in self._words or NUMBER.match(text):
             return ()
-        return (_error(question.wait, None),)
+        return (self._error,)
 
 
 def is_identity(text: str) -> bool:
@@ -77,25 +77,19 @@ def is_identity(text: str) -> bool:
     return len(parts) > 1 and not FAULT.fullmatch(text) and not all(NUMBER.fullmatch(part.strip()) for part in parts)
 
 
-def _error(wait: float, every: float | None) -> Question:
-    return Question(name=ERROR, ask=ERROR.encode(), wait=wait, every=every)
-
-
 def host(options: ScpiOptions) -> Asking:
     """The gateway's side."""
-    sync: Question | None = None
-    if options.errors:
-        sync = _error(options.timeout, options.poll)
-    elif options.identify:
-        sync = Question(name=IDN, ask=IDN.encode(), wait=options.timeout, every=options.poll)
-    questions = []
-    if options.identify:
-        questions.append(Question(name=IDN, ask=IDN.encode(), wait=options.timeout, sync=sync))
-    if options.errors:
-        questions.append(Question(name=ERROR, ask=ERROR.encode(), wait=options.timeout, sync=sync))
+    wait = options.timeout
+    error = Question(name=ERROR, ask=ERROR.encode(), wait=wait) if options.errors else None
+    sync = error or (Question(name=IDN, ask=IDN.encode(), wait=wait) if options.identify else None)
+    questions = [
+        Question(name=name, ask=name.encode(), wait=wait, sync=sync)
+        for name, asked in ((IDN, options.identify), (ERROR, options.errors))
+        if asked
+    ]
     for ask, every in paces(options).items():
-        questions.append(Question(name=ask, ask=ask.encode(), every=every, wait=options.timeout, sync=sync))
-    judge = Judge(options)
+        questions.append(Question(name=ask, ask=ask.encode(), every=every, wait=wait, sync=sync))
+    judge = Judge(options, error)
     return Asking(questions, LineAnswers(judge, end=options.terminator.encode(), then=judge.then), gap=GAP)
 
 

@@ -263,7 +263,7 @@ def test_an_answer_that_does_not_match_its_pattern_is_refused() -> None:
 
 @given(
     st.booleans(),
-    st.lists(st.one_of(st.none(), st.floats(0, 12)), min_size=1, max_size=8),
+    st.lists(st.one_of(st.none(), st.floats(0, 9)), min_size=1, max_size=8),
 )
 def test_however_late_an_answer_comes_it_is_not_taken_for_another(errors: bool, delays: list[float | None]) -> None:
     """An instrument that answers in order, each time later or never; both answers are bare numbers."""
