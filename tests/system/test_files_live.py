@@ -229,7 +229,12 @@ def test_a_share_without_times_is_read_and_what_is_not_an_export_is_left(watched
     os.utime(again, (0, 0))
     again.rename(exports / "zero.csv")
     assert eventually(lambda: ("S11", 11.5) in results(daemon))
-    assert messages(daemon) == before + 2
+    written = messages(daemon)
+    with (exports / "zero.csv").open("r+", newline="") as file:  # and in its place
+        file.write(HEAD + row(12))
+    os.utime(exports / "zero.csv", (0, 0))
+    assert eventually(lambda: ("S12", 12.5) in results(daemon))
+    assert (written, messages(daemon)) == (before + 2, before + 3)
     assert not any(name == "S50" for name, _ in results(daemon))
 
 
