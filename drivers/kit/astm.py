@@ -111,6 +111,11 @@ class Transfer:
         """True when neither side is speaking and nothing heard waits to be judged."""
         return self._state is _State.NEUTRAL and not self._inbound.active and self._inbound.deadline is None
 
+    @property
+    def expectant(self) -> bool:
+        """True at rest, and when the peer was given the line and has not used it yet."""
+        return self.at_rest or (self._state is _State.NEUTRAL and self._inbound.untouched)
+
     def offer(self, message: bytes, now: float) -> Iterator[Event]:
         """Queue the text of one message (records, each ending with CR)."""
         out: list[Event] = []

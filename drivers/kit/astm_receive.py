@@ -73,6 +73,11 @@ class Inbound:
         """When `tick` must run next."""
         return min((time for time in (self._timer, self._quiet, self._owed) if time is not None), default=None)
 
+    @property
+    def untouched(self) -> bool:
+        """A session was begun and nothing has come in it."""
+        return self.active and self._last is None and not self._refused and not self._buffer
+
     def feed(self, data: bytes, now: float, out: list[Event]) -> None:
         """Take what arrived; what cannot be judged yet is held until more comes or silence settles it."""
         if self._buffer:

@@ -7,15 +7,17 @@ from collections.abc import Iterator
 
 from drivers.kit.astm import Transfer
 from drivers.kit.exchange import Event, Reason, Received, Rejected, Send
+from drivers.kit.frames import ENQ
 
 LAST = 1.0  # seconds the line end of an L record may be late
 SILENCE = 30.0  # seconds within a message before it counts as broken off
 SHORT = 200  # bytes an L record has at most
 
-_BLANK = re.compile(rb"[\r\n\0\x04-\x06\x15\x1a\x1c ]+")
-_END = re.compile(rb"(?:\A|[\r\n])[\0-\x1f ]*[Ll](?:\|[^\r\n]*)?[\r\n]")  # a whole L record
+_BLANK = re.compile(rb"(?:[\r\n\0\x04-\x06\x0b\x15\x1a\x1c ]|\xef\xbb\xbf)+")  # between messages; a file's UTF-8 mark
+_END = re.compile(rb"(?:\A|[\r\n])[\0-\x1f ]*[Ll](?:\|[^\r\n]*)?[\r\n]|[\r\n]\x04")  # a whole L record, or EOT instead
 _LAST = re.compile(rb"(?:\A|[\r\n])[\0-\x1f ]*[Ll]\|[^\r\n]*\Z")  # an L record that lacks only its line end
-_PLAIN = re.compile(rb"[\r\n\0 ]*H(?:[^\0-\x20A-Za-z0-9]|\Z)")  # a header, or what may become one
+_PLAIN = re.compile(rb"(?:[\r\n\0\x0b ]|\xef\xbb\xbf)*H(?:[^\0-\x20A-Za-z0-9]|\Z)")  # a header, or what may become one
+_MAYBE = re.compile(rb"[\r\n\0 ]*(?:\x0b|\xef(?:\xbb\xbf?)?)[\r\n\0\x0b ]*")  # what may stand before one
 _FRAMES = re.compile(rb"[\x02\x05]")
 
 
@@ -37,7 +39,7 @@ class Unframed:
         """Feed what arrived."""
         fresh = not self._buffer
         self._buffer += data
-        if fresh or b"\r" in data or b"\n" in data:
+        if fresh or b"\r" in data or b"\n" in data or b"\x04" in data:
             yield from self._messages(fresh)
         self._due = None
         if len(self._buffer) > self._max:
@@ -85,7 +87,8 @@ class Unframed:
 class Either:
     """Frames, or plain lines from a peer whose first words are a header record. An `Exchange`.
 
-    A peer that sent lines and then bids or begins a frame is taken at its word: its next bytes are frames.
+    A peer that sent lines and then bids or begins a frame is taken at its word: its next bytes are frames. One that
+    bids and then sends lines all the same is heard too.
     """
 
     def __init__(self, framed: Transfer, plain: Unframed) -> None:
@@ -104,10 +107,15 @@ class Either:
     def receive(self, data: bytes, now: float) -> Iterator[Event]:
         """Feed what arrived."""
         data, self._held, self._due = self._held + data, b"", None
-        if not self._lines and self._framed.at_rest and (match := _PLAIN.match(data)):
-            if data.endswith(b"H") and match.end() == len(data):
+        if not self._lines and self._framed.at_rest and data[:1] == ENQ and _PLAIN.match(data, 1):
+            yield from self._framed.receive(ENQ, now)
+            data = data[1:]
+        header = _PLAIN.match(data)
+        if not self._lines and self._framed.expectant and (header or _MAYBE.fullmatch(data)):
+            if header is None or (header.end() == len(data) and data.endswith(b"H")):
                 self._held, self._due = data, now + LAST
                 return
+            yield from self._framed.close()
             self._lines = True
         if self._lines and (match := _FRAMES.search(data)):
             if match.start():

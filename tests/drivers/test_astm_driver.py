@@ -560,7 +560,18 @@ def whole_messages(exchange: Any, pieces: list[bytes], now: float = 0.0) -> tupl
 
 
 @pytest.mark.parametrize(
-    ("wire", "acks"), [(MESSAGE * 2, 0), (b"\r\n" + MESSAGE, 0), (FRAMED, 6), (UNBIDDEN * 2, 10), (MESSAGE + FRAMED, 6)]
+    ("wire", "acks"),
+    [
+        (MESSAGE * 2, 0),
+        (b"\r\n" + MESSAGE, 0),
+        (b"\xef\xbb\xbf" + MESSAGE, 0),  # a file's mark of UTF-8
+        (b"\x0b" + MESSAGE + b"\x1c\r", 0),  # wrapped as HL7 is
+        (ENQ + MESSAGE + EOT, 1),  # the line was asked for, and lines came
+        (MESSAGE[: MESSAGE.index(b"L|1")] + EOT, 0),  # EOT ends it in the L record's place
+        (FRAMED, 6),
+        (UNBIDDEN * 2, 10),
+        (MESSAGE + FRAMED, 6),
+    ],
 )
 @settings(deadline=None)
 @given(cuts=st.lists(st.integers(0, 400), max_size=8), each=st.booleans())
