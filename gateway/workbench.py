@@ -35,7 +35,7 @@ def known(name: str) -> Driver:
         raise LookupError(f"no driver is called {name!r}. Known are: {', '.join(drivers.names())}.") from None
 
 
-def table() -> str:
+def instruments() -> str:
     """The page of supported instruments, `docs/instruments.md`."""
     every = [(drivers.load(name), len(recording.cases(drivers.folder(name)))) for name in drivers.built_in()]
     ways = sum(1 + len(driver.variants) for driver, _ in every)

@@ -12,7 +12,7 @@ import pytest
 from drivers.kit.declare import Driver, Message
 from gateway.cli import main
 from gateway.config import parse
-from gateway.workbench import table
+from gateway.workbench import instruments
 from simulators.conformance import Tier, check, earned
 
 ROOT = Path(__file__).parent.parent
@@ -67,4 +67,4 @@ def test_every_command_has_help() -> None:
 
 def test_the_table_of_instruments_is_fresh() -> None:
     """`make instruments` writes it."""
-    assert (ROOT / "docs" / "instruments.md").read_text(encoding="utf-8") == table()
+    assert (ROOT / "docs" / "instruments.md").read_text(encoding="utf-8") == instruments()

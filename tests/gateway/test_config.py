@@ -48,3 +48,10 @@ def test_no_driver_option_hides_a_key_of_every_device(name: str) -> None:
 def test_the_schema_is_fresh() -> None:
     written = json.loads((SHIPPED / "assaygate.schema.json").read_text())
     assert written == json_schema(), "make schema"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[2] / "configs").glob("*.toml")), ids=lambda path: path.stem
+)
+def test_an_example_loads(path: Path) -> None:
+    assert load(path).devices
