@@ -152,7 +152,7 @@ UC1000: Final = Variant(
     },
     device={"time_format": "ymd"},
     note="A record of 518 characters, 32 a pad: its grade and beside it the concentration it stands for, whose unit "
-    "is not sent.",
+    "is not sent. Columns as elexis-3-base reads them (ch.elexis.connect.sysmex, UC1000Data), where BLD is called BID.",
 )  # fmt: skip
 
 AU_ITEMS: Final = [
@@ -202,9 +202,10 @@ AU: Final = Variant(
         "records": _au(specimen=20, data=6, flags=2, unit=0),
         "analytes": AU_ITEMS,
     },
-    note='Widths of the identifier, values and flags, the unit\'s number and the check byte (checksum = "xor") are set '
-    "in its online menu: declare `records` as they are there. Controls, blanks and calibrations become events; a "
-    "question for orders is answered with SE, none.",
+    note="Sample number, identifier, E and results of 3, 6 and 2 characters, as a published receiver of an AU680 reads "
+    'them. Widths, the unit\'s number and the check byte (checksum = "xor") are set in its online menu: declare '
+    "`records` as they are there. Controls, blanks and calibrations become events; a question for orders is answered "
+    "with SE, none.",
 )
 
 AU5800: Final = Variant(
@@ -218,7 +219,8 @@ AU5800: Final = Variant(
         "records": _au(specimen=20, data=9, flags=8, unit=2, lead=1),
         "analytes": AU_ITEMS,
     },
-    note="Two digits of unit, values of nine characters and four flags of two, each block with its check byte.",
+    note="Two digits of unit, values of nine characters and four flags of two, each block with its check byte. Not yet "
+    "tried on an upload: compare the first blocks with AU5800 Online Specification D-160845, section 3.",
 )
 
 # Bytes: 0 magic, 4 kind, 5 identifier (the sample number where none was typed), 20 item, 28 result, 34 unit,

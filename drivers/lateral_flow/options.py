@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from typing import Annotated, Any, Literal
 
@@ -10,35 +9,18 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from drivers.kit.declare import Options
 from drivers.kit.durations import Duration
+from drivers.kit.printed import known_encoding
+from drivers.kit.regular import Pattern
 
 PLAIN = ("time", "date", "specimen", "patient", "operator", "lot", "lot_expiry", "run", "serial", "kind", "panel")
 PER_ANALYTE = ("test", "call", "control", "test_line", "ratio", "value", "unit")
 IGNORED = "-"
 
 
-def _known_encoding(name: str) -> str:
-    try:
-        codecs.lookup(name)
-        ascii_lines = "A\r\n".encode(name) == b"A\r\n"
-    except (LookupError, UnicodeError):
-        raise ValueError(f"no character set is called {name!r}. Write one like utf-8, gb18030, cp1252.") from None
-    if not ascii_lines:
-        raise ValueError(f"{name!r} does not write line ends as single bytes. Write one like utf-8, gb18030, cp1252.")
-    return name
-
-
 def _one_character(text: str) -> str:
     if len(text) != 1 or text in "\r\n":
         raise ValueError(f'{text!r} is not one character. Write one like "," ";" "|" or "\\t".')
     return text
-
-
-def _compiles(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"{pattern!r} is not a regular expression: {error}.") from None
-    return pattern
 
 
 def _column(given: Any) -> Any:
@@ -102,7 +84,7 @@ class LateralFlowOptions(Options):
     delimiter: Annotated[str, AfterValidator(_one_character)] = ","
     quote: Annotated[str, Field(max_length=1)] = '"'
     """The character around fields that hold the delimiter; "" where there is none."""
-    encoding: Annotated[str, AfterValidator(_known_encoding)] = "utf-8"
+    encoding: Annotated[str, AfterValidator(known_encoding)] = "utf-8"
     framing: Literal["lines", "stx-etx"] = "lines"
     terminator: Annotated[str, Field(min_length=1, max_length=8)] | None = None
     """What ends a line; undeclared: CR, LF or both."""
@@ -116,7 +98,7 @@ class LateralFlowOptions(Options):
     """An unfinished line is refused, since a number may be cut; "take" it from readers and files that end none."""
     header: str = ""
     """The heading row as printed, if there is one; it becomes an event."""
-    remarks: tuple[Annotated[str, AfterValidator(_compiles)], ...] = ()
+    remarks: tuple[Pattern, ...] = ()
     """Regular expressions of whole lines that are no results ("READY.*"); they become events."""
     test: str = ""
     """The test's name where the line does not say it."""

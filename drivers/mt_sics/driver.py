@@ -88,7 +88,7 @@ def _weight(words: list[str], line: str, options: MtSicsOptions) -> Draft:
     quality, why = Quality.GOOD, None
     if status == "D":
         quality, why = Quality.UNCERTAIN, "not stable"
-    elif plain == number and _out_of_place(line, options.width):
+    elif _out_of_place(line, options.width, 2 if plain != number else 0):
         quality, why = Quality.UNCERTAIN, "not where MT-SICS puts it: characters may have been lost (see `width`)"
     elif unit is None:
         quality, why = Quality.UNCERTAIN, "sent without a unit: declare `unit`"
@@ -104,10 +104,13 @@ def _weight(words: list[str], line: str, options: MtSicsOptions) -> Draft:
     )
 
 
-def _out_of_place(line: str, width: int) -> bool:
-    """True where the weight is padded, so of a fixed width, but not of the right one."""
-    match = _PADDED.match(line)
-    return width > 0 and match is not None and len(match[1]) != width
+def _out_of_place(line: str, width: int, brackets: int) -> bool:
+    """True where the weight is padded, so of a fixed width, but not of the right one, or may have filled it."""
+    if not width:
+        return False
+    if match := _PADDED.match(line):
+        return len(match[1]) not in (width, width + brackets)
+    return len(line.split()[2]) == width - 1
 
 
 def _no_weight(reason: str, flags: tuple[str, ...], told: dict[str, Json]) -> Draft:

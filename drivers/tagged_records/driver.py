@@ -145,10 +145,12 @@ def _is(pattern: str, text: str) -> bool:
 
 
 def _single(tag: str, said: str, options: TaggedRecordsOptions) -> dict[str, str] | None:
-    """The facts of a field that is a result; None where it is none."""
+    """The facts of a field that is a result; None where it is none. Errors: DecodeError."""
     single = options.singles
     if single is None or not _is(single.tags, tag):
         return None
+    if single.width and len(said) != single.width:
+        raise DecodeError(f"{len(said)} characters behind {tag[:20]!r} where {single.width} are declared")
     pieces = [said]
     if options.parts_end:
         pieces = said.split(None if options.parts_end == " " else options.parts_end)
@@ -209,7 +211,7 @@ def _text(drawn: Mapping[str, Any], results: list[Mapping[str, Any]], options: T
             said += [(tag, _printed(name, facts, options)) for tag, name in group.names.items()]
         else:
             parts = [_printed(name or "", facts, options) for name in options.singles.parts]
-            said.append((str(result.get("test")), options.parts_end.join(parts)))
+            said.append((str(result.get("test")), options.parts_end.join(parts).rjust(options.singles.width)))
     return options.print + "".join(f"{tag}{options.tag_end}{text}{ending}" for tag, text in said)
 
 

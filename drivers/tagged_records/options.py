@@ -76,6 +76,8 @@ class Single(Options):
     """The tag from which on there are no results any more (curves, matrices)."""
     least: int = Field(1, ge=1, le=40)
     """How many parts a result has at least."""
+    width: int = Field(0, ge=0, le=400)
+    """How many characters stand behind the tag; with others something was lost, and the message is not read. 0: any."""
     item: Item = Item(kind=Kind.RESULT)
 
 

@@ -32,7 +32,8 @@ BCI: Final[dict[str, Any]] = {
     "checksum": "sum8-inside",
     "acknowledge": True,
     "greeted": True,
-    "separators": "|\x1e\x1d",
+    "separators": "|\x1d",
+    "folded": "\x1e",
     "tag_width": 2,
     "tag_end": "",
     "kind_tag": "mt",
@@ -47,11 +48,13 @@ BCI: Final[dict[str, Any]] = {
             "item": {"kind": "result", "attached": True},
         }
     ],
-    "hidden": ("mt", "pn", "pb", "ps"),
+    "hidden": ("mt", "pn", "pb", "ps", "zz"),
     "statuses": CALIBRATED,
     "qc": (r"C[1-3]", r"S[1-3]", r"QCV.*"),
     "analytes": ASSAYS,
-    "print": "\x1emtrsl|",
+    "print": "mtrsl|",
+    "print_end": "zz|\x1d",
+    "print_width": 80,
     "print_date": "%d/%m/%Y",
 }  # fmt: skip
 
@@ -76,25 +79,27 @@ VIDAS_PC: Final = Variant(
 
 VITEK: Final = Variant(
     name="vitek-2",
-    models=("bioMerieux Vitek 2", "bioMerieux Vitek 2 Compact"),
+    models=("bioMerieux Vitek 2", "bioMerieux Vitek 2 Compact (BCI, BCI Link)"),
     options={
         **BCI,
         "groups": [
-            {"begins": "o1", "names": {"o1": "value", "o2": "name", "o3": "biopattern", "o9": "probability"},
+            {"begins": "o1", "names": {"o1": "value", "o2": "name", "o3": "bionumber", "o9": "probability"},
              "item": {"test": "organism", "quantity": "organism", "kind": "result"}},
-            {"begins": "a1", "names": {"a1": "test", "a2": "name", "a3": "value", "a4": "call"},
+            {"begins": "a1", "names": {"a1": "test", "a2": "name", "a3": "value", "a4": "call", "an": "an"},
              "item": {"kind": "result"}},
         ],
-        "facts": {"pi": "patient", "si": "si", "ci": "specimen", "rt": "card", "rr": "run", "s1": "date",
-                  "o2": "organism", "ra": "a"},
-        "calls": {"S": "susceptible", "I": "intermediate", "R": "resistant", "+": "positive", "-": "negative"},
+        "facts": {"pi": "patient", "ci": "specimen", "rt": "card", "rr": "run", "t1": "isolate", "o2": "organism"},
+        "hidden": ("mt", "pn", "pb", "ps", "pd", "ta", "ra", "zz", "af", "ap"),
+        "calls": {"S": "susceptible", "I": "intermediate", "R": "resistant", "-": "", "+": ""},
         "statuses": {},
         "analytes": [
             {"test": "am", "quantity": "ampicillin", "unit": "ug/mL", "low": 2.0, "high": 32.0, "step": 1.0},
             {"test": "gm", "quantity": "gentamicin", "unit": "ug/mL", "low": 1.0, "high": 16.0, "step": 1.0},
         ],
     },
-    note="What was identified (o1, o2) and what it is susceptible to (a1 to a4). Check against a capture of the site.",
+    note="What was identified (o1, o2) and what it is susceptible to (a1 to a4); `an` stays in the attributes. Long "
+    "messages are folded: each line of 80 characters begins with RS, wherever it falls. Tags as in published uploads "
+    "of Vitek 2 and BCI Link, in whose sum RS and GS count. Dates in them are the specimen's, not the result's.",
 )  # fmt: skip
 
 CELLS: Final = (
@@ -187,7 +192,6 @@ ABACUS: Final = Variant(
             "tags": r"P\d\d",
             "parts": ("value", "flags"),
             "least": 2,
-            "values": rf"{NUMBER}|[-+*]{{3,}}",
             "item": {"kind": "result", "nothing": {r"[-+*]{3,}": "bad: no result"}},
         },
         "analytes": [
@@ -202,9 +206,19 @@ ABACUS: Final = Variant(
     "say which is which in `tests` from the manual of the software. The check digits' rule is not public.",
 )
 
+# What the letters of a Micros 60 are: in a published upload of one they agree with each other as these must
+# (MCV = HCT/RBC, MCH = HGB/RBC, PCT = PLT x MPV, counts = percentages of WBC).
+MICROS: Final = (
+    ("!", "wbc", 2.0, 20.0, 0.1), ("2", "rbc", 2.5, 6.5, 0.01), ("3", "hgb", 60.0, 180.0, 1.0),
+    ("4", "hct", 0.2, 0.55, 0.001), ("5", "mcv", 70.0, 110.0, 1.0), ("6", "mch", 22.0, 36.0, 0.1),
+    ("7", "mchc", 280.0, 370.0, 1.0), ("8", "rdw", 10.0, 25.0, 0.1), ("@", "plt", 20.0, 600.0, 1.0),
+    ("A", "mpv", 7.0, 14.0, 0.1), ("B", "pct", 0.05, 0.5, 0.001), ("C", "pdw", 8.0, 20.0, 0.1),
+    ("#", "lym-percent", 10.0, 60.0, 0.1), ("%", "mon-percent", 2.0, 20.0, 0.1), ("'", "gra-percent", 30.0, 85.0, 0.1),
+    ('"', "lym-count", 0.5, 5.0, 0.1), ("$", "mon-count", 0.1, 2.0, 0.1), ("&", "gra-count", 1.0, 15.0, 0.1),
+)  # fmt: skip
 ABX: Final = Variant(
     name="abx",
-    models=("Horiba ABX Micros 60, Micros CRP", "Horiba ABX Pentra 60, 80, 120 (ABX format)"),
+    models=("Horiba ABX Micros 60",),
     options={
         "framing": "blocks",
         "start": "\x02",
@@ -213,24 +227,29 @@ ABX: Final = Variant(
         "tag_width": 0,
         "tag_end": " ",
         "parts_end": " ",
-        "head": r" *\d{5} *[\r\n]+(?P<kind>[A-Z-]+) *[\r\n]+",
+        "head": r" *\d{5} *[\r\n]+(?:\xff )?(?P<kind>[A-Z-]+) *[\r\n]+",
         "results": ("RESULT", "DIF-RESULT", "RES-RR", "QC-RES"),
         "ignored": ("FILE", "QUERY"),
-        "facts": {"u": "specimen", "q": "printed_time", "s": "run"},
-        "hidden": ("v", "W", "X", "Y", "Z", "P", "S"),
+        "facts": {"u": "specimen", "q": "printed_time", "s": "sequence"},
+        "hidden": ("v", "W", "X", "Y", "Z", "P", "S", "_", "]"),
+        "flag_codes": {"h": "H", "l": "L"},
         "qc_kinds": ("QC-RES",),
         "groups": (),
         "singles": {
             "tags": r"[!-/2-8@A-C]",
             "parts": ("value", "flags", "flags"),
-            "values": rf"{NUMBER}|[-*]+(?:\.[-*]+)?",
+            "width": 7,
             "item": {"kind": "result", "nothing": {r"[-*]+(?:\.[-*]+)?": "bad: no result"}},
         },
-        "analytes": [{"test": letter, "low": 2.0, "high": 20.0, "step": 0.1} for letter in ("!", "2", "3", "@")],
-        "print": "00000\rRESULT\r",
+        "analytes": [
+            {"test": test, "quantity": quantity, "low": low, "high": high, "step": step}
+            for test, quantity, low, high, step in MICROS
+        ],
+        "print": "00000\r\xff RESULT  \r",
     },
-    note="A line a value, led by one character that says which it is: name them in `tests` from the table of the "
-    "analyser's manual (RAA024). Check the tags of number and identifier too; the time is kept as it is printed.",
+    note="A line a value, led by one character that says which it is. Units are those the analyser is set to and are "
+    "not sent: declare them by test. The time is kept as it is printed. Written from a published upload of a Micros "
+    "60, software 2.8; other ABX analysers use more letters.",
 )
 
 VARIANTS: Final = (MINI_VIDAS, VIDAS_PC, VITEK, MYTHIC, ABACUS, ABX)

@@ -138,9 +138,42 @@ def test_declarations_that_cannot_work_are_errors_with_a_remedy(options: dict[st
         LateralFlowOptions.model_validate(options)
 
 
-def test_lines_with_a_time_or_number_are_known_again() -> None:
-    assert DRIVER.identity(LateralFlowOptions()) is Identity.CONTENT
-    assert DRIVER.identity(LateralFlowOptions.model_validate({"fields": ["test", "call"]})) is Identity.ARRIVAL
+@pytest.mark.parametrize(
+    ("fields", "known"),
+    [
+        (["time", "specimen"], True),
+        (["date", "time"], True),
+        (["date", "run"], True),
+        (["specimen", "lot"], False),  # the same specimen may be tested again, with the same result
+        (["date", "specimen"], False),
+        (["run"], False),  # numbers that begin anew each day
+        (["test"], False),
+    ],
+)
+def test_a_line_is_known_again_by_its_own_time_or_its_date_and_number(fields: list[str], known: bool) -> None:
+    options = LateralFlowOptions.model_validate({"fields": [*fields, "call"]})
+    assert DRIVER.identity(options) is (Identity.CONTENT if known else Identity.ARRIVAL)
+
+
+def test_a_line_that_is_sent_again_until_it_is_acknowledged_is_known_by_its_specimen() -> None:
+    framed = {"framing": "stx-etx", "checksum": "sum8", "acknowledge": True}
+    named = LateralFlowOptions.model_validate({**framed, "fields": ["specimen", "call"]})
+    nameless = LateralFlowOptions.model_validate({**framed, "fields": ["test", "call"]})
+    assert (DRIVER.identity(named), DRIVER.identity(nameless)) == (Identity.CONTENT, Identity.ARRIVAL)
+
+
+def test_a_line_that_was_broken_off_is_uncertain() -> None:
+    options = LateralFlowOptions.model_validate({"fields": ["specimen", "call"]})
+    (draft,) = DRIVER.decode(Message(b"S,NEG", sound=False), options)
+    assert draft.quality is Quality.UNCERTAIN
+
+
+@pytest.mark.parametrize("cut", range(1, 32))
+def test_a_line_that_is_cut_or_glued_to_the_next_is_refused(cut: int) -> None:
+    line = "2026-01-15,S26-1,crp,positive,900,830,0.92"
+    glued = line[:-cut] + line
+    with pytest.raises(DecodeError):
+        read(glued + "\r")
 
 
 @given(st.binary(max_size=80))

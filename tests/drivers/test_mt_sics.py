@@ -66,6 +66,37 @@ def test_a_digit_lost_from_a_padded_weight_is_seen() -> None:
     assert read("S S     10.00 g", width=9).quality is Quality.GOOD
 
 
+def called_good(line: str) -> set[tuple[str, str | None]]:
+    try:
+        drafts = list(DRIVER.decode(Message(line.encode("latin-1")), MtSicsOptions()))
+    except DecodeError:
+        return set()
+    return {
+        (str(draft.value), draft.unit) for draft in drafts if draft.quantity == "mass" and draft.quality is Quality.GOOD
+    }
+
+
+@pytest.mark.parametrize("line", ["S S     100.00 g", "S S -12345.678 kg", "S S 1234567.89 g", "S S   12.34[5] g"])
+def test_a_weight_that_lost_a_character_was_cut_or_glued_is_no_other_good_one(line: str) -> None:
+    true = called_good(line)
+    assert len(true) == 1
+    units: set[tuple[str, str | None]] = {
+        (value, unit) for value, _ in true for unit in ("g", "k")
+    }  # a lost letter of the unit
+    for place in range(len(line)):
+        assert called_good(line[:place] + line[place + 1 :]) <= true | units, line[:place] + line[place + 1 :]
+        assert called_good(line[:place]) <= true | units
+    assert not called_good(line + line)
+    assert not called_good(line + "ES" + line)
+
+
+@pytest.mark.parametrize("odd", [0, 1])
+def test_a_weight_read_with_the_wrong_parity_is_none(odd: int) -> None:
+    line = "S S     133.30 g\r\n"
+    sent = "".join(chr(ord(char) | ((ord(char).bit_count() + odd) % 2) << 7) for char in line)
+    assert not called_good(sent)
+
+
 def test_a_weight_without_its_unit_is_not_guessed() -> None:
     assert read("S S     100.00").quality is Quality.UNCERTAIN
     assert read("S S     100.00", unit="g").unit == "g"
