@@ -54,38 +54,42 @@ VARIANTS: Final = (
                 _float("setpoint", 2160, "[degF]", kind="status"),
             ]
         },
-        note="Modbus port 2, map 1, low word first; degrees Fahrenheit until register 2490 is set otherwise, whatever "
-        "the display shows. Watlow EZ-ZONE Communications user's manual, page 13; EZ-ZONE RMC user's guide, page 38",
+        note="Modbus port 2, map 1, low word first; degrees Fahrenheit until register 2490 is set otherwise, "
+        "whatever the display shows. Watlow EZ-ZONE Communications user's manual, page 13; EZ-ZONE RMC user's "
+        "guide, page 38",
     ),
     Variant(
         name="omega-cn7",
         models=("CN7200", "CN7500", "CN7600", "CN7800"),
         options={"registers": [_rtd("temperature", 0x1000), _tenths("setpoint", 0x1001, kind="status")]},
-        note="1000H and 1001H, tenths; error codes 8002H and on are below what is plausible. One published list counts "
-        "from 4095: try 4095 where 4096 answers the setpoint",
+        note="1000H and 1001H, tenths; error codes 8002H and on are below what is plausible. One published list "
+        "counts from 4095: try 4095 where 4096 answers the setpoint. In degrees Celsius if the instrument is",
     ),
     Variant(
         name="pixsys-atr",
-        models=("ATR142", "ATR243", "ATR401", "ATR621"),
+        models=("ATR142", "ATR243", "ATR401"),
         options={
             "block": 20,
             "registers": [_rtd("temperature", 1000), _tenths("setpoint", 1001, kind="status")],
         },
-        note="tenths for temperature sensors; of the ATR621 register 1001 is the process again. Pixsys ATR142 user "
-        "manual, page 21; ATR243, page 25; ATR401, page 27",
+        note="tenths for temperature sensors, digits for others, in degrees Celsius if the instrument is. Not the "
+        "ATR141 and ATR621, whose 1001 is something else. Pixsys ATR142 user manual, page 21; ATR243, page 25; "
+        "ATR401, page 27",
     ),
     Variant(
         name="eurotherm-2400",
         models=("2404", "2408", "2416"),
         options={
             "registers": [
-                _tenths("temperature", 1),
-                _tenths("setpoint", 5, kind="status"),
+                _reads("temperature", 0x8000 + 2 * 1, "Cel", type="float32"),
+                _reads("setpoint", 0x8000 + 2 * 5, "Cel", type="float32", kind="status"),
                 _reads("sensor", 258, kind="status", map={0: "good", 1: "broken"}),
             ]
         },
-        note="one decimal place: a scale of 1 where the instrument shows none. Eurotherm 2000 series communications "
-        "handbook HA026230, as printed in AERCO OMM-0069, appendix A",
+        note="process value 1, working set point 5 and sensor break 258 as printed in AERCO OMM-0069, appendix A, "
+        "after Eurotherm HA026230; the first two from the IEEE area, where the decimals set in the instrument "
+        "do not matter (8000H and twice the address: general knowledge, not seen in print). In degrees Celsius "
+        "if the instrument is",
     ),
     Variant(
         name="delta-dte",
@@ -94,8 +98,8 @@ VARIANTS: Final = (
             "block": 8,
             "registers": [_rtd(f"temperature-{n}", 0x0FFF + n) for n in range(1, 9)],
         },
-        note="eight PT100 or thermocouple inputs; error codes stand in place of temperatures. Delta DTE instruction "
-        "sheet, RS-485 communication",
+        note="eight PT100 or thermocouple inputs, in degrees Celsius as delivered; error codes stand in place of "
+        "temperatures. Delta DTE instruction sheet, RS-485 communication",
     ),
     Variant(
         name="vaisala-gmp25x",
@@ -108,8 +112,8 @@ VARIANTS: Final = (
                 _reads("co2-status", 0x0801, kind="status", map={0: "ok", 2: "not-reliable", 256: "not-ready"}),
             ],
         },
-        note="19200 8N2, address 240 as delivered; not-a-number while nothing is measured. Vaisala GMP252 user guide "
-        "M211897EN-D, appendix A",
+        note="19200 8N2, address 240 as delivered; not-a-number while nothing is measured. Vaisala GMP252 user guide"
+        " M211897EN-D, appendix A",
     ),
     Variant(
         name="vaisala-hmp",
@@ -202,9 +206,10 @@ VARIANTS: Final = (
                 ),
             ],
         },
-        note="-86 C freezers: Modbus ASCII, 7E1, set points in tenths of signed 32-bit numbers, thermocouples as the "
-        "manual numbers them (it does not say where they are). Thermo Scientific Isotemp -86 C manual, appendix B; TSX "
-        "series, appendix D, whose printed answers of address 19H do not carry the check characters they should",
+        note="-86 C freezers: Modbus ASCII, 7E1, set points in tenths of signed 32-bit numbers, thermocouples as the"
+        " manual numbers them (it does not say where they are). Thermo Scientific Isotemp -86 C manual, "
+        "appendix B; TSX series, appendix D, whose printed answers of address 19H do not carry the check "
+        "characters they should",
     ),
     Variant(
         name="hettich-hettcube",
