@@ -20,7 +20,7 @@ from drivers.kit.values import number
 
 def decode(message: Message, options: AstmOptions) -> Iterator[Draft]:
     """One draft a result; queries are no results. DecodeError where the records cannot be read."""
-    records, doubtful = whole_records(message, options.encoding)
+    records, doubtful = whole_records(message, options.encoding, options.checksum == "required")
     failed = [record for record in records if _could_not_be_done(record)] if message.sound else []
     # Of a message that broke off, an order without its results says nothing yet.
     setting = _Setting(options)

@@ -41,7 +41,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
 
 def decode(message: Message, options: GeneXpertOptions) -> Iterator[Draft]:
     """One draft a row, complementary rows included. DecodeError where the records cannot be read."""
-    records, doubtful = whole_records(message, options.encoding)
+    records, doubtful = whole_records(message, options.encoding, options.checksum == "required")
     told = _drafts(records, options)
     yield from finished((*told, *(remarks_alone(records) if message.sound else ())), message, records[-1], doubtful)
 

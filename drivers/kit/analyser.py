@@ -22,6 +22,8 @@ class AnalyserOptions(Options):
     framing: Literal["auto", "lis01", "none"] = "auto"
     """"lis01": ENQ, checksummed frames, EOT. "none": records as plain lines (files, some TCP senders). "auto": a peer
     that begins with a header record sends lines, every other one frames; frames without ENQ are heard too."""
+    checksum: Literal["required", "none"] = "required"
+    """"none": the analyser's frames end at ETX, and nothing tells a damaged one; a wrong checksum is refused still."""
     encoding: Encoding | None = None
     """Character set. Undeclared: UTF-8, else ISO 8859-1 with the result marked uncertain."""
     specimen: tuple[Place, ...] = ("O3", "O4")
@@ -50,6 +52,7 @@ def host(options: AnalyserOptions, delimiters: Delimiters | None = None) -> Exch
         answer=nothing if options.host_query == "answer" else None,
         unbidden=options.framing == "auto",
         max_frame=options.max_frame,
+        checked=options.checksum == "required",
     )
     return Either(transfer, Unframed()) if options.framing == "auto" else transfer
 
@@ -58,4 +61,5 @@ def instrument(options: AnalyserOptions) -> Speaker:
     """A simulated analyser's side."""
     if options.framing == "none":
         return Printer()
-    return Transfer("instrument", frame_size=options.frame_size, split=options.split)
+    checked = options.checksum == "required"
+    return Transfer("instrument", frame_size=options.frame_size, split=options.split, checked=checked)

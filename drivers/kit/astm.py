@@ -49,7 +49,8 @@ class Transfer:
     `frame_size` counts bytes of text in the frames sent; `split` puts one record into a frame ("record") or cuts
     the whole text by size ("text"); with `run_on` messages that wait are sent in one session, frame numbers
     running on. `answer` is offered whenever a message with a query (Q record) has been received. `unbidden`: a peer
-    that sends its first frame without asking for the line is heard all the same.
+    that sends its first frame without asking for the line is heard all the same. Without `checked` frames have no
+    checksums.
     Caps are in bytes: a longer frame or message is refused.
     """
 
@@ -62,6 +63,7 @@ class Transfer:
         run_on: bool = False,
         answer: bytes | None = None,
         unbidden: bool = False,
+        checked: bool = True,
         max_frame: int = 65_536,
         max_message: int = 16 * 1024 * 1024,
     ) -> None:
@@ -70,7 +72,8 @@ class Transfer:
         self._by_record = split == "record"
         self._run_on = run_on
         self._reply_to_query = answer
-        self._inbound = Inbound(max_frame, max_message, unbidden)
+        self._checked = checked
+        self._inbound = Inbound(max_frame, max_message, unbidden, checked)
         self._state = _State.NEUTRAL
         self._queue: deque[_Outgoing] = deque()
         self._frames: list[bytes] = []  # of the message being sent
@@ -208,7 +211,9 @@ class Transfer:
 
     def _load(self) -> None:
         pieces = cut(self._queue[0].text, self._frame_size, self._by_record)
-        self._frames = [frame(self._number + place, text, end) for place, (text, end) in enumerate(pieces, start=1)]
+        self._frames = [
+            frame(self._number + place, text, end, self._checked) for place, (text, end) in enumerate(pieces, start=1)
+        ]
         self._index = -1
 
     def _next(self, raw: bytes, now: float, out: list[Event]) -> None:

@@ -12,7 +12,7 @@ import re
 
 from drivers.kit.checks import sum8
 from drivers.kit.exchange import Event, Reason, Received, Rejected, Send
-from drivers.kit.frames import ACK, ENQ, EOT, ETX, FRAME, NAK, RECORD, STX
+from drivers.kit.frames import ACK, ENQ, EOT, ETX, FRAME, NAK, RECORD, STX, UNCHECKED
 
 GUARD = 1.0  # seconds a doubtful answer waits for the peer to go on without it
 ECHO = 0.1  # an ENQ this soon after our ACK was sent before it arrived: one ACK answers both
@@ -28,7 +28,8 @@ NEUTRAL_NOISE = re.compile(rb"[\r\n\0\x04\x06\x15\x11\x13]+")
 BID = re.compile(rb"\x05(?![ -~])")  # an ENQ with text at its heels is a ruined byte, not a bid
 OUTSIDE = re.compile(rb"(?s:.)(?:[^\x05]|\x05(?=[ -~]))*")
 WHOLE = re.compile(rb"\x02([0-7])([^\x02\x03\x17]*)([\x03\x17])([0-9A-F]{2})\r\n")  # the usual frame
-UNENDED = re.compile(FRAME.pattern + rb"\r?\Z")  # a frame that lacks only its line end
+UNENDED = {each: re.compile(each.pattern + rb"\r?\Z") for each in (FRAME, UNCHECKED)}  # lacks only its line end
+HALF = re.compile(rb"[0-9A-Fa-f]")  # of a checksum, at the end of what is here
 MARK = re.compile(rb"[\x02\x03\x17]")
 END = re.compile(rb"[\x03\x17]")
 LINE_END = re.compile(rb"[\n\x02]")
@@ -37,7 +38,8 @@ LINE_END = re.compile(rb"[\n\x02]")
 class Inbound:
     """What the peer sends, outside a session and in one. Events are appended to the list handed in."""
 
-    def __init__(self, max_frame: int, max_message: int, unbidden: bool = False) -> None:
+    def __init__(self, max_frame: int, max_message: int, unbidden: bool = False, checked: bool = True) -> None:
+        self._shape = FRAME if checked else UNCHECKED
         self._unbidden = unbidden  # a header's frame begins a session without ENQ
         self._bidden = True  # this session was asked for
         self._max_frame = max_frame
@@ -113,7 +115,7 @@ class Inbound:
         """The link is gone: a frame that lacked only its line end counts, a message without its end does not."""
         if self.active and self._buffer == EOT:
             self._settle(self._replied, out)
-        elif match := UNENDED.search(self._buffer) if self.active else None:
+        elif match := UNENDED[self._shape].search(self._buffer) if self.active else None:
             held, self._buffer = self._buffer, b""
             self._judge(held, 0, match, len(held), self._replied, out)
         self._leave(out)
@@ -202,7 +204,7 @@ class Inbound:
             broken = data[position:end].rstrip(BETWEEN)
             self._refuse(broken, Reason.FRAMING, "a frame began before the last one ended", now, out, reply=b"")
             return position + len(broken)
-        match = FRAME.match(data, stx)
+        match = self._shape.match(data, stx)
         if match is None:  # no number, or no checksum where it belongs: up to the end of the line it is one ruin
             stop = self._line_end(data, end + 1)
             if stop < 0:
@@ -211,7 +213,7 @@ class Inbound:
             self._refuse(data[position:stop], Reason.FRAMING, "no frame number or no checksum", now, out)
             return stop
         tail = data[match.end() : match.end() + 2]
-        if tail in (b"", b"\r"):
+        if tail in (b"", b"\r") or (match[4] is None and HALF.fullmatch(tail)):
             self._quiet = now + TAIL
             return position
         ending = 2 if tail == b"\r\n" else 1 if tail[:1] in b"\r\n" else 0
@@ -264,7 +266,7 @@ class Inbound:
             self._stray(held, out)
         elif held == EOT:
             self._end(now, out)
-        elif match := UNENDED.search(held):
+        elif match := UNENDED[self._shape].search(held):
             self._judge(held, 0, match, len(held), now, out)
         else:
             body = held.rstrip(EOT + ENQ)
@@ -281,7 +283,7 @@ class Inbound:
         _, text, end, check = match.groups()
         number = data[match.start(1)] - 48
         want = sum8(data[match.start(1) : match.end(3)])
-        if int(check, 16) != want:
+        if check is not None and int(check, 16) != want:
             self._refuse(raw, Reason.CHECKSUM, f"want {want:02X}, got {check.decode()}", now, out)
             return stop
         if not (self._bidden or self.open) and number < 2 and text[:1] in (b"H", b"h"):

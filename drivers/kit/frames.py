@@ -16,14 +16,15 @@ from drivers.kit.checks import sum8
 STX, ETX, EOT, ENQ, ACK, LF, CR, NAK, ETB = (bytes([code]) for code in (2, 3, 4, 5, 6, 10, 13, 21, 23))
 
 FRAME = re.compile(rb"\x02([0-7])([^\x02\x03\x17]*)([\x03\x17])([0-9A-Fa-f]{2})")
+UNCHECKED = re.compile(rb"\x02([0-7])([^\x02\x03\x17]*)([\x03\x17])([0-9A-Fa-f]{2}(?=[\r\n\x02]|\Z))?")
 RECORD = re.compile(rb"[A-Za-z]\|")  # how a record begins
 TEXT = 240  # bytes of text in a frame of 247, the limit of E1381-95 every receiver keeps
 
 
-def frame(number: int, text: bytes, end: bytes = ETX) -> bytes:
+def frame(number: int, text: bytes, end: bytes = ETX, checked: bool = True) -> bytes:
     """One frame, whole: `number` counts the frames of the session and is sent modulo 8."""
-    checked = b"%d%b%b" % (number % 8, text, end)
-    return b"\x02%b%02X\r\n" % (checked, sum8(checked))
+    body = b"%d%b%b" % (number % 8, text, end)
+    return b"\x02%b%02X\r\n" % (body, sum8(body)) if checked else b"\x02%b\r\n" % body
 
 
 def cut(message: bytes, size: int = TEXT, by_record: bool = True) -> Iterator[tuple[bytes, bytes]]:
@@ -41,10 +42,11 @@ def is_framed(raw: bytes) -> bool:
     return STX in raw
 
 
-def sound_frames(raw: bytes) -> Iterator[re.Match[bytes]]:
-    """The frames in `raw` whose checksum is right: what a receiver of the same bytes accepted."""
-    for match in FRAME.finditer(raw):
-        if int(match[4], 16) == sum8(raw[match.start(1) : match.end(3)]):
+def sound_frames(raw: bytes, checked: bool = True) -> Iterator[re.Match[bytes]]:
+    """The frames in `raw` whose checksum is right: what a receiver of the same bytes accepted. One that need not be
+    `checked` may have none."""
+    for match in (FRAME if checked else UNCHECKED).finditer(raw):
+        if match[4] is None or int(match[4], 16) == sum8(raw[match.start(1) : match.end(3)]):
             yield match
 
 
@@ -53,9 +55,9 @@ class Joined:
 
     __slots__ = ("_ends", "_starts", "ends_whole", "text")
 
-    def __init__(self, raw: bytes) -> None:
+    def __init__(self, raw: bytes, checked: bool = True) -> None:
         if is_framed(raw):
-            found = list(sound_frames(raw))
+            found = list(sound_frames(raw, checked))
             texts = [match[2] for match in found]
             for place in range(len(texts) - 1):
                 if found[place][3] == ETX and texts[place][-1:] not in (CR, LF) and RECORD.match(texts[place + 1]):

@@ -130,14 +130,14 @@ class Record:
         return above.first_result is self
 
 
-def parse(raw: bytes, encoding: str | None = None) -> list[Record]:
-    """The records of one message's wire bytes, framed or not.
+def parse(raw: bytes, encoding: str | None = None, checked: bool = True) -> list[Record]:
+    """The records of one message's wire bytes, framed (with checksums where `checked`) or not.
 
     Without a declared `encoding` a record is UTF-8, or else the standard's own ISO 8859-1 and marked `guessed`, unless
     only a unit's signs need it.
     DecodeError where no H record says what the delimiters are, or a character cannot be read.
     """
-    joined = Joined(raw)
+    joined = Joined(raw, checked)
     sofar = hashlib.sha256()
     records: list[Record] = []
     tree = _Tree()

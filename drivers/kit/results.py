@@ -201,13 +201,13 @@ def loinc(text: str) -> str | None:
     return f"loinc:{text}" if -total % 10 == int(text[-1]) else None
 
 
-def whole_records(message: Message, encoding: str | None) -> tuple[list[Record], Record | None]:
+def whole_records(message: Message, encoding: str | None, checked: bool = True) -> tuple[list[Record], Record | None]:
     """The message's records; of one that was broken off those that are whole, and the last of them where
     something that belongs to it may be missing."""
-    records = parse(message.data, encoding)
+    records = parse(message.data, encoding, checked)
     if message.sound:
         return records, None
-    if Joined(message.data).ends_whole:
+    if Joined(message.data, checked).ends_whole:
         return records, records[-1]
     cut = records.pop()
     if not records:

@@ -625,6 +625,19 @@ def test_queries_are_answered_unless_told_otherwise() -> None:
     assert silent[-1] != Send(ENQ)
 
 
+@pytest.mark.parametrize("name", ["astm", "genexpert"])
+def test_an_analyser_without_checksums_is_read_where_that_is_declared(name: str) -> None:
+    driver = load(name)
+    options = driver.options.model_validate({"checksum": "none"})
+    speaking = driver.instrument(options)
+    written = [event.data for event in speaking.offer(MESSAGE, 0.0) if isinstance(event, Send)]
+    while not speaking.idle:
+        written += [event.data for event in speaking.receive(ACK, 0.0) if isinstance(event, Send)]
+    heard, _, _ = whole_messages(driver.host(options), written)
+    (draft,) = driver.decode(Message(heard[0]), options)
+    assert (draft.value, draft.specimen) == ("1", "S1")
+
+
 def _session(message: bytes) -> list[bytes]:
     """What the simulated analyser writes when everything it sends is acknowledged."""
     exchange = ASTM.instrument(ASTM.options())

@@ -91,6 +91,29 @@ def test_a_wrong_checksum_is_refused_with_what_was_wanted() -> None:
     assert events[1].detail == f"want {good[-4:-2].decode()}, got 00"
 
 
+@settings(deadline=None)
+@given(cuts=st.lists(st.integers(0, 200), max_size=8), each=st.booleans())
+def test_frames_without_checksums_are_taken_where_that_is_declared(cuts: list[int], each: bool) -> None:
+    frames = [frame(place, text, end, checked=False) for place, (text, end) in enumerate(cut(MESSAGE), 1)]
+    wire = ENQ + b"".join(frames) + EOT
+    assert b"\x03\r\n" in wire
+    edges = range(len(wire)) if each else [cut for cut in cuts if cut < len(wire)]
+    events = feed(Transfer(checked=False), wire, edges)
+    assert replies(events) == ACK * 6
+    raw = b"".join(event.raw for event in events if isinstance(event, Received))
+    assert Joined(raw, checked=False).text == MESSAGE
+    assert Joined(raw).text == b""
+    assert not [event for event in feed(Transfer(), wire) if isinstance(event, Received)]
+
+
+def test_a_checksum_that_is_sent_is_judged_whether_it_must_be_or_not() -> None:
+    good = frame(1, b"H|\\^&\r")
+    wrong = good[:-4] + b"00\r\n"
+    refused, taken = feed(Transfer(checked=False), ENQ + wrong + good)[1:]
+    assert isinstance(refused, Rejected)
+    assert (refused.reason, isinstance(taken, Received)) == (Reason.CHECKSUM, True)
+
+
 def test_a_frame_that_skips_a_number_is_refused() -> None:
     events = feed(Transfer(), ENQ + frame(1, b"H|\\^&\r") + frame(3, b"P|1\r"))
     assert isinstance(events[-1], Rejected)
