@@ -128,13 +128,13 @@ VARIANTS: Final = (
         name="vaisala-gmw80",
         models=("GMW80 series",),
         options={
-            "unit": 240,
             "registers": [
                 _reads("co2", 0x0100, "[ppm]", invalid=[-32768]),
                 _tenths("temperature", 0x0102, invalid=[-32768]),
             ],
         },
-        note="the integers; 8000H where nothing is measured. Vaisala GMW80 series user guide M211748EN-G, appendix A",
+        note="address by its switches; the integers, 8000H where nothing is measured. Vaisala GMW80 series user "
+        "guide M211748EN-G, appendix A",
     ),
     Variant(
         name="senseair",
@@ -150,12 +150,13 @@ VARIANTS: Final = (
     ),
     Variant(
         name="comet-co2",
-        models=("H5524", "H6520", "H6521"),
+        models=("Guilcor AR006708",),
         options={
             "base": 1,
             "registers": [_tenths("temperature", 0x31), _tenths("humidity", 0x32, "%"), _reads("co2", 0x34, "[ppm]")],
         },
-        note="counted from 1, as the manual says: 31H goes over the wire as 30H. Comet H5524 instruction manual 6.1.3",
+        note="counted from 1, as the manual says: 31H goes over the wire as 30H. Guilcor AR006708 manual (a Comet "
+        "regulator with RS-485), 6.1.3",
     ),
     Variant(
         name="splus-s-co2",
@@ -213,7 +214,7 @@ VARIANTS: Final = (
     ),
     Variant(
         name="hettich-hettcube",
-        models=("HettCube 60", "HettCube 120", "HettCube 200", "HettCube 400", "HettCube 600"),
+        models=("HettCube 60",),
         options={
             "registers": [
                 _within(_tenths("temperature", 0, table="input"), 0, 100),
