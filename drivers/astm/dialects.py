@@ -221,8 +221,8 @@ DIALECTS = (
         name="maglumi",
         models=("Snibe MAGLUMI 600/800/1000/2000/4000/X3/X8",),
         sender=r"(?i)^(maglumi|snibe)",
-        note="As the standard says; the header has a day only, each result its own time "
-        "(published message logs of laboratories' interfaces).",
+        note="As the standard says; the header has a day only, each result its own time (published message logs of "
+        'laboratories\' interfaces). An analyser that waits for an ACK to STX alone needs `framing = "bare"`.',
     ),
     Dialect(
         name="mindray",

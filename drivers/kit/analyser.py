@@ -8,6 +8,7 @@ from pydantic import Field
 
 from drivers.kit.astm import Transfer
 from drivers.kit.astm_places import CONTROLS, Mark, Place
+from drivers.kit.bare import Bare, BareSpeaker
 from drivers.kit.declare import Options
 from drivers.kit.exchange import Exchange, Speaker
 from drivers.kit.printer import Printer
@@ -19,9 +20,10 @@ from drivers.kit.unframed import Either, Unframed
 class AnalyserOptions(Options):
     """Places are written "R4" (a field of the record) or "O3.1" (a component of it), as the standard counts."""
 
-    framing: Literal["auto", "lis01", "none"] = "auto"
+    framing: Literal["auto", "lis01", "none", "bare"] = "auto"
     """"lis01": ENQ, checksummed frames, EOT. "none": records as plain lines (files, some TCP senders). "auto": a peer
-    that begins with a header record sends lines, every other one frames; frames without ENQ are heard too."""
+    that begins with a header record sends lines, every other one frames; frames without ENQ are heard too. "bare": ENQ,
+    STX, records, ETX, EOT, each acknowledged (Snibe); queries are not answered."""
     checksum: Literal["required", "none"] = "required"
     """"none": the analyser's frames end at ETX, and nothing tells a damaged one; a wrong checksum is refused still."""
     encoding: Encoding | None = None
@@ -42,8 +44,8 @@ class AnalyserOptions(Options):
 
 def host(options: AnalyserOptions, delimiters: Delimiters | None = None) -> Exchange:
     """The gateway's side; it answers queries with "nothing known" in the analyser's own delimiters."""
-    if options.framing == "none":
-        return Unframed()
+    if options.framing in ("none", "bare"):
+        return Unframed() if options.framing == "none" else Bare()
     nothing = write([("H", ""), ("L", "1", "I")], delimiters or Delimiters()).encode()
     transfer = Transfer(
         "host",
@@ -59,7 +61,7 @@ def host(options: AnalyserOptions, delimiters: Delimiters | None = None) -> Exch
 
 def instrument(options: AnalyserOptions) -> Speaker:
     """A simulated analyser's side."""
-    if options.framing == "none":
-        return Printer()
+    if options.framing in ("none", "bare"):
+        return Printer() if options.framing == "none" else BareSpeaker()
     checked = options.checksum == "required"
     return Transfer("instrument", frame_size=options.frame_size, split=options.split, checked=checked)
