@@ -98,7 +98,7 @@ class Normaliser:
         for index, draft in enumerate(drafts):
             if index == 0:
                 self._note_offset(draft, received)
-            test = self._test(draft.test)
+            test = self._test(draft)
             uid = uids.uid(draft, index)
             if not test.ignore:
                 rows.append(self._row(draft, test, message, received, uid))
@@ -158,11 +158,12 @@ class Normaliser:
         )
         return observation, moment
 
-    def _test(self, name: str) -> TestMap:
+    def _test(self, draft: Draft) -> TestMap:
+        name = draft.test
         exact = self._settings.tests.get(name)
         if exact is not None or not self._tests:
             return exact or NO_MAP
-        for key in (_trimmed(name), *_local_codes(name)):
+        for key in (_trimmed(name), *(_local_codes(name) if draft.codes is None else draft.codes)):
             if key and (found := self._tests.get(key)):
                 return found
         return NO_MAP

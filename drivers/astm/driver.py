@@ -107,6 +107,7 @@ def _draft(record: Record, setting: _Setting) -> Draft:
     return Draft(
         kind=_kind(record, found, options, setting),
         test=test,
+        codes=_codes(record, options),
         quantity=_quantity(record, options),
         value=found.value,
         code=code,
@@ -173,6 +174,19 @@ def _test_of(record: Record, options: AstmOptions) -> str:
         return raw
     pieces = raw.split(mark)
     return mark.join("" if place in options.passing else piece for place, piece in enumerate(pieces, 1)).rstrip(mark)
+
+
+def _codes(record: Record, options: AstmOptions) -> tuple[str, ...] | None:
+    """What else `tests` may know it by: a LOINC code, the maker's code and name (components 4 and 5), or where a maker
+    begins with them components 1 and 2. An interpretation or a signal is not found by its test's code."""
+    if record.letter != "R":
+        return None
+    if options.aspects.get(_last(record)):
+        return ()
+    first, second, _, code, name = (*record.components(3), *("",) * 5)[:5]
+    named = re.search(options.name, record.text(3)) if options.name else None
+    told = (first if loinc(first) else "", code, name, named[1] if named else "", first, second if first else "")
+    return tuple(piece for piece in told if piece)
 
 
 def _quantity(record: Record, options: AstmOptions) -> str | None:

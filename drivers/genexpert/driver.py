@@ -3,8 +3,8 @@
 R3 is `^panel^^test code^assay name^version^analyte^complementary name`; single tests have no panel (LIS Interface
 Protocol Specification 301-2002, 6.3.4.1.6). A row with an assay's name is a result of the test; rows below it tell
 what it rests on: the call of each target and control (POS, NEG, PASS, ...) and their `Ct`, `EndPt`, `Delta Ct`. Those
-have its time, operator and cartridge. The key of the device's `tests` map is R3 exactly as sent, for example
-`^^^HIV-1_VL 2 2^Xpert_HIV-1 Viral Load^2^^`.
+have its time, operator and cartridge. The key of the device's `tests` map is R3 as sent, for example
+`^^^HIV-1_VL 2 2^Xpert_HIV-1 Viral Load^2^^`, or for a result of the test its code alone, `HIV-1_VL 2 2`.
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ def _draft(record: Record, main: Record, options: GeneXpertOptions) -> Draft:
     return Draft(
         kind=_kind(record, main, options),
         test=test,
+        codes=_codes(record) if main is record else (),
         quantity=_quantity(record, main),
         value=value,
         unit=unit,
@@ -156,6 +157,13 @@ def _kind(record: Record, main: Record, options: GeneXpertOptions) -> Kind:
     call = record.component(4, 1).upper()
     checks = main is not record and (call in _CHECKS | _INVALID or _NO_RESULT.fullmatch(call))
     return Kind.STATUS if checks else Kind.RESULT
+
+
+def _codes(record: Record) -> tuple[str, ...]:
+    """What else a result may be called by: its code; of a panel the result's name, of a single test the assay's."""
+    if record.component(3, 8):
+        return ()
+    return record.component(3, 4), record.component(3, 7 if record.component(3, 2) else 5)
 
 
 def _quantity(record: Record, main: Record) -> str | None:

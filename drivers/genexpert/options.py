@@ -16,4 +16,6 @@ class GeneXpertOptions(AnalyserOptions):
     language: Literal["en", "fr"] = "en"
     """What the simulated instrument speaks. Both are understood; a French one also needs `decimal = ","`."""
     specimen: tuple[Place, ...] = ("O3",)
+    patient: tuple[Place, ...] = ("P5", "P3", "P4")
+    """P5 is Patient ID 1, P3 Patient ID 2 (LIS Interface Protocol Specification 301-2002)."""
     split: Literal["record", "text"] = "text"

@@ -61,6 +61,9 @@ class Draft:
 
     kind: Kind
     test: str  # the instrument's own name for what it observed: the key of the device's `tests` map
+    codes: tuple[str, ...] | None = None
+    """The maker's codes and names by which that map may know it as well. (): none, because it is another aspect of a
+    test than its result (a cycle threshold, a signal); None: as `test` is built by LIS02-A2 5.6.1."""
     value: Value = None  # as sent; text stays text ("<0.5", "NEG", "60,96")
     quantity: str | None = None  # the driver's name for it; without one it is made from `test`
     code: str | None = None  # "loinc:94558-4"

@@ -285,6 +285,24 @@ def test_a_control_mark_must_make_sense(bad: dict[str, str]) -> None:
 # -- a message
 
 
+@pytest.mark.parametrize(
+    ("header", "test", "codes"),
+    [
+        ("", "^^^CRP", ("CRP",)),
+        ("", "^^^041^PT^100.00^A", ("041", "PT")),
+        ("", "46419-8^^^RBC", ("46419-8", "RBC", "46419-8")),
+        ("Mindray^^", "1^GLU^2^F", ("F", "1", "GLU")),
+        ("c311^1", "^^^685/1/not", ("685/1/not", "685")),
+        ("VITROS", "^^^1.000000+032+1", ("1.000000+032+1", "032")),
+        ("ARCHITECT^1.00", "^^^0021^B-hCG^UNDILUTED^P^1^2^^F", ("0021", "B-hCG")),
+        ("ARCHITECT^1.00", "^^^0021^B-hCG^UNDILUTED^P^1^2^^I", ()),
+        ("ARCHITECT^1.00", "^^^0021^B-hCG^UNDILUTED^P^1^2^^P", ()),
+    ],
+)
+def test_by_which_codes_a_test_is_known(header: str, test: str, codes: tuple[str, ...]) -> None:
+    assert one(f"R|1|{test}|1", header=f"H|\\^&|||{header}").codes == codes
+
+
 def test_a_result_with_specimen_and_time_is_itself_in_any_message() -> None:
     result = "R|1|^^^CRP|1|mg/L||N||F||||20260115092830"
     first, again = one(result), one(result, header="H|\\^&|other")

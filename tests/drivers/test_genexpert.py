@@ -98,6 +98,26 @@ def test_complementary_rows_have_the_time_and_cartridge_of_their_result() -> Non
     assert cycle.identity != result.identity
 
 
+def test_only_a_result_of_the_test_goes_by_its_code() -> None:
+    rows = [
+        "R|1|^^^VL^Xpert VL XC^3^^|^60.96|copies/mL||N||F||op|20260101|20260101|a",
+        "R|2|^^^VL^Xpert VL XC^3^^LOG|^1.79|copies/mL||N||F||op|20260101|20260101|a",
+        "R|3|^^^VL^^^HIV-1^|POS^|||",
+        "R|4|^^^VL^^^HIV-1^Ct|^36.9|||",
+        "R|5|^UV2^^TBPos^Xpert MTB-RIF Ultra^4^MTB^|DETECTED^|||||F||op|20260101|20260101|a",
+        "R|6|^UV2^^TBPos^^^SPC^Ct|^27.1|||",
+    ]
+    text = "\r".join(["H|@^\\|", "P|1", "O|1|S1||^^^VL", *rows, "L|1|N", ""])
+    drafts = list(GENEXPERT.decode(Message(text.encode()), GENEXPERT.options()))
+    assert [draft.codes for draft in drafts] == [("VL", "Xpert VL XC"), (), (), (), ("TBPos", "MTB"), ()]
+
+
+def test_patient_id_1_goes_before_patient_id_2() -> None:
+    text = "H|@^\\|\rP|1|P-2||P-1\rO|1|S1||^^^VL\rR|1|^^^VL^X^3^^|NEGATIVE^\rL|1|N\r"
+    (draft,) = GENEXPERT.decode(Message(text.encode()), GENEXPERT.options())
+    assert draft.patient == "P-1"
+
+
 def test_a_row_with_a_cartridge_of_its_own_keeps_it() -> None:
     own = main("^3.09").replace(VIRAL_LOAD, VIRAL_LOAD + "LOG").replace("72203", "72204")
     result, logarithm = read(main("^1234.56"), own)

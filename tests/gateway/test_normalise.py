@@ -143,6 +143,16 @@ def test_a_test_is_found_by_its_makers_code_or_name(sent: str) -> None:
     assert made(said("1", test=sent), tests={"SARS": {"quantity": "sars-cov-2-ag"}})["quantity"] == "sars-cov-2-ag"
 
 
+def test_codes_a_driver_gives_are_the_only_ones() -> None:
+    tests = {"HIVVL": {"quantity": "hiv-1-viral-load", "loinc": "20447-9"}}
+    assert made(said("33.0", test="^^^HIVVL^^^HIV-1^Ct", codes=()), tests=tests)["code"] is None
+    assert (
+        made(said("1", test="^^^685/1/not", codes=("685",)), tests={"^^^685": {"quantity": "alt"}})["quantity"] == "alt"
+    )
+    whole = {"^^^HIVVL^^^HIV-1^Ct": {"quantity": "hiv-1-ct"}}
+    assert made(said("33.0", test="^^^HIVVL^^^HIV-1^Ct", codes=()), tests=whole)["quantity"] == "hiv-1-ct"
+
+
 def test_a_dilution_is_no_makers_code() -> None:
     assert made(said("1", test="^^^CRP^CRP^1"), tests={"1": {"quantity": "wrong"}})["quantity"] == "crp"
 
