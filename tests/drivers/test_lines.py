@@ -103,6 +103,13 @@ def test_silence_ends_an_unfinished_line(unterminated: str, kind: type[Event]) -
     assert messages(fed(lines, b"next\r")) == [b"next\r"]
 
 
+def test_what_the_links_end_cut_off_is_taken_as_not_sound() -> None:
+    lines = Lines(unterminated="take", quiet=2.0)
+    assert [event.raw for event in fed(lines, b"T=12.4\r", b"T=12")] == [b"T=12.4\r"]
+    (event,) = lines.close()
+    assert event == Received(b"T=12", sound=False)
+
+
 def test_the_first_line_can_be_dropped() -> None:
     assert messages(fed(Lines(discard_first=True), b"alf a line\rwhole\r")) == [b"whole\r"]
 

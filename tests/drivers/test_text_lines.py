@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -174,6 +175,15 @@ def test_a_probe_with_the_wrong_parity_is_not_read_wrongly(
 @pytest.mark.parametrize("variant", ["", "labelled"])
 def test_half_a_number_is_none(variant: str, line: str) -> None:
     assert not called_good(line, variant)
+
+
+def test_eight_bit_units_are_read_in_the_character_set_that_is_declared() -> None:
+    assert read("T: 23.4 °C".encode("cp437"), "labelled", encoding="cp437").unit == "°C"
+    assert read("T: 23.4 °C".encode("iso8859-1"), "labelled").unit == "°C"
+    assert read("Fe: 12.5 µmol/L".encode(), "labelled", encoding="utf-8").unit == "µmol/L"
+    for mistaken in ("T: 23.4 °C".encode("cp437"), "T: 23.4 °C".encode()):  # taken for ISO 8859-1
+        with pytest.raises(DecodeError):
+            decoded(mistaken, "labelled")
 
 
 def test_vaisala_says_two_things_and_stars_are_none() -> None:
@@ -364,6 +374,126 @@ def test_what_has_its_own_time_is_the_same_when_it_arrives_again() -> None:
     dated = TextLinesOptions.model_validate(dict(DRIVER.preset("spotchem-ez").options))
     assert DRIVER.identity(dated) is Identity.CONTENT
     assert DRIVER.identity(TextLinesOptions()) is Identity.ARRIVAL
+
+
+ECHO = b"GETMEAS         \r\n\r\n\r"
+MEASURED = b"A215 pH,X00001,3.04,OP1,01/15/26  09:30:00,---,CH-1,pH,4.61,pH,111.2, mV,25.0,C,89.1,%,M100,#1\n\r\r> "
+
+
+@given(cuts=st.sets(st.integers(1, len(ECHO + MEASURED) - 1)))
+def test_an_echo_and_a_prompt_say_nothing_at_any_cut(cuts: set[int]) -> None:
+    host, options = asked("orion-star")
+    assert [event.data for event in host.tick(0.0) if isinstance(event, Send)] == [b"GETMEAS\r"]
+    data = ECHO + MEASURED
+    edges = [0, *sorted(cuts), len(data)]
+    events = [event for begin, end in pairwise(edges) for event in host.receive(data[begin:end], 0.1)]
+    events += host.tick(2.0)
+    assert b"".join(event.raw for event in events) == data
+    assert not [event for event in events if isinstance(event, Rejected)]
+    (received,) = (event for event in events if isinstance(event, Received))
+    ph, potential, temperature = DRIVER.decode(Message(received.raw, received.channel), options)
+    assert [(one.value, one.unit) for one in (ph, potential, temperature)] == [
+        ("4.61", "[pH]"),
+        ("111.2", "mV"),
+        ("25.0", "Cel"),
+    ]
+    assert ph.device_time == "01/15/26  09:30:00"
+
+
+def test_a_bath_is_left_alone_between_an_answer_and_the_next_question() -> None:
+    host, _ = asked("julabo")
+    list(host.tick(0.0))
+    list(host.receive(b"03 REMOTE START\r\n", 1.0))
+    assert not list(host.tick(1.2))
+    assert [event.data for event in host.tick(1.25) if isinstance(event, Send)] == [b"in_pv_00\r"]
+
+
+def test_a_question_without_an_end_is_heard() -> None:
+    options = DRIVER.trial("kern")
+    host, balance = DRIVER.host(options), DRIVER.instrument(options)
+    list(balance.offer(DRIVER.encode({"time": None, "readings": {"mass": 12.5}}, options), 0.0))
+    (question,) = host.tick(0.0)
+    assert isinstance(question, Send) and question.data == b"w"
+    said = [event.data for event in balance.receive(b"xyw", 0.1) if isinstance(event, Send) and event.data]
+    assert [draft.value for draft in DRIVER.decode(Message(said[0]), options)] == ["12.5"]
+
+
+@pytest.mark.parametrize("number", [f"{whole}.{part}" for whole, part in ((3, "7"), (37, "00"), (120, "5"))])
+@pytest.mark.parametrize(("variant", "channel", "tail"), [("julabo", "bath", ""), ("ika-namur", "probe", " 1")])
+def test_an_answer_that_was_cut_or_glued_is_no_temperature(variant: str, channel: str, tail: str, number: str) -> None:
+    assert read(number + tail, variant, channel).value == number
+    for line in (number.partition(".")[0] + tail, number[:2].rstrip(".") + "." + tail, number + number + tail):
+        with pytest.raises(DecodeError):
+            decoded(line, variant, channel)
+
+
+def test_a_bath_always_answers_with_two_decimals() -> None:
+    assert read("020.00", "lauda", "bath").value == "020.00"
+    assert read("ERR_3", "lauda", "bath").quality is Quality.BAD
+    for line in ("020.0", "020", "20.000", "020.00020.00"):
+        with pytest.raises(DecodeError):
+            decoded(line, "lauda", "bath")
+
+
+def test_lines_that_carry_no_time_of_their_own_count_each_time() -> None:
+    reading = {"match": r"(?P<value>\d+) g", "quantity": "mass"}
+    timed = {"match": r"(?P<time>\d\d:\d\d:\d\d) (?P<value>\d+) g", "quantity": "mass"}
+    for table, identity in (
+        ({"patterns": [timed]}, Identity.CONTENT),
+        ({"patterns": [timed, reading]}, Identity.ARRIVAL),  # equal weights are two weighings
+        ({"patterns": [timed, {"match": "READY", "ignore": True}]}, Identity.CONTENT),
+        ({"patterns": [timed], "ask": [{"name": "a", "send": "A"}]}, Identity.ARRIVAL),
+        ({"patterns": [{"match": r"(?P<time>[\d:]+)"}, reading], "framing": "blocks"}, Identity.CONTENT),
+        ({"patterns": [{"match": r"ID (?P<specimen>\w+)"}, reading], "framing": "blocks"}, Identity.ARRIVAL),
+        (
+            {"patterns": [{"match": r"ID (?P<specimen>\w+)"}, reading], "framing": "blocks", "acknowledge": True},
+            Identity.CONTENT,
+        ),
+    ):
+        assert DRIVER.identity(TextLinesOptions.model_validate(table)) is identity, table
+
+
+def test_a_page_ends_with_a_form_feed() -> None:
+    page = {
+        "terminator": "\f",
+        "patterns": [
+            {"match": r"ID (?P<specimen>\w+)"},
+            {"match": r"(?P<test>[A-Z]{3}) +(?P<value>\d+\.\d+)", "kind": "result"},
+            {"match": r"-+|Page \d+", "ignore": True},
+        ],
+    }
+    text = "ID A1\r\n-----\r\nCRP   5.1\r\nHGB  12.9\r\nPage 1\r\n\f"
+    drafts = decoded(text, **page)
+    assert [(one.specimen, one.test, one.value) for one in drafts] == [("A1", "CRP", "5.1"), ("A1", "HGB", "12.9")]
+    with pytest.raises(DecodeError):  # the line end between two results was lost
+        decoded(text.replace("5.1\r\n", "5.1"), **page)
+
+
+@pytest.mark.parametrize(
+    ("line", "test", "value", "call", "beside"),
+    [
+        ("*LEU      3+       500 Leu/uL", "LEU", "3+", "positive", "500"),
+        (" NIT       -              neg", "NIT", "-", "negative", "neg"),
+        (" LEU -       0 CELL/uL", "LEU", "-", "negative", "0"),
+        (" NIT -   ", "NIT", "-", "negative", None),
+        ("*Vc  +-     0.6 mmol/L", "Vc", "+-", "indeterminate", "0.6"),
+        ("PRO ++++2000 mg/dl", "PRO", "++++", "positive", "2000"),
+        (" PRO +1", "PRO", "+1", "positive", None),
+        (" PRO + 1.0 g/L", "PRO", "+", "positive", "1.0"),
+        (" URO Normal3.4 umol/L", "URO", "Normal", "normal", "3.4"),
+        (" SG         1.020     ", "SG", "1.020", None, None),
+        (" MA          <=10 mg/L", "MA", "<=10", None, None),
+        ("S.G >=1.030", "S.G", ">=1.030", None, None),
+    ],
+)
+def test_a_pad_is_its_grade_and_what_that_stands_for(
+    line: str, test: str, value: str, call: str | None, beside: str | None
+) -> None:
+    (draft,) = decoded(f"\x02ID:A1\r\n{line}\r\n\x03", "urine-strip")
+    assert (draft.test, draft.value, draft.interpretation) == (test, value, call)
+    assert draft.attributes.get("concentration") == beside
+    with pytest.raises(DecodeError):
+        decoded(f"\x02ID:A1\r\n{line}{line.strip()}\r\n\x03", "urine-strip")
 
 
 # ---- both roles
