@@ -6,15 +6,14 @@ A maker whose instruments send what the standard says needs no dialect: the driv
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from drivers.astm.options import AstmOptions
 from drivers.kit.astm_places import CONTROLS, Mark
 from drivers.kit.declare import Evidence, Variant
+from drivers.kit.dialects import preset, recogniser
 
 GO_ASTM: Final = "github.com/blutspende/go-astm"
 INTELIS: Final = "github.com/deforay/intelis-interfacing"
@@ -22,19 +21,11 @@ SENAITE: Final = "github.com/senaite/senaite.astm src/senaite/astm/tests/data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """One maker's way. `sender` is looked for in H5 and H6, `processing` is what H12 must be; a dialect with neither
+class Dialect(Variant):
+    """One maker's way. `sign` is looked for in H5 and H6, `processing` is what H12 must be; a dialect with neither
     has to be declared."""
 
-    name: str
-    models: tuple[str, ...]
-    sender: str = ""
     processing: str = ""
-    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    evidence: Evidence = Evidence.MANUAL
-    note: str = ""
-    recordings: tuple[str, ...] = ()
-    device: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
 # Sysmex: the specimen is the third component of O4, behind rack and position; a message of the analyser's own rules
@@ -60,7 +51,7 @@ _ELECSYS: Final = MappingProxyType({"-1": "negative", "0": "indeterminate", "1":
 # Abbott: the last component of R3 says which aspect of the result the row tells.
 _ASPECTS: Final = MappingProxyType({"F": "", "I": "interpretation", "P": "signal", "G": "-"})
 
-DIALECTS = (
+VARIANTS = (
     Dialect(
         name="euroimmun",
         models=("Euroimmun Analyzer I",),
@@ -73,7 +64,7 @@ DIALECTS = (
     Dialect(
         name="bio-rad-ih",
         models=("Bio-Rad IH-1000", "Bio-Rad IH-500"),
-        sender=r"\bIH v|\bIH-(500|1000)\b",
+        sign=r"\bIH v|\bIH-(500|1000)\b",
         options={"value": "R4.*", "unit": ""},
         evidence=Evidence.RECORDING,
         recordings=(f"{GO_ASTM} examples/ihcom_v52",),
@@ -82,7 +73,7 @@ DIALECTS = (
     Dialect(
         name="yumizen",
         models=("Horiba Yumizen H500", "Horiba Yumizen H550", "Horiba Yumizen H1500", "Horiba Yumizen H2500"),
-        sender=r"(?i)^(yumizen[ -]?)?H(500|550|1500|2500)(\^|\s|$)",
+        sign=r"(?i)^(yumizen[ -]?)?H(500|550|1500|2500)(\^|\s|$)",
         options={"loinc": ("R3.5", "R3.1")},
         evidence=Evidence.RECORDING,
         recordings=(f"{GO_ASTM} examples/yumizen", f"{SENAITE}/yumizen_h500.txt"),
@@ -92,7 +83,7 @@ DIALECTS = (
     Dialect(
         name="pentra",
         models=("Horiba ABX Pentra ES 60", "Horiba ABX Pentra 80", "Horiba ABX Pentra XL 80", "Horiba ABX Pentra XLR"),
-        sender=r"(?i)^ABX(\^|\s|$)|\bpentra\b",
+        sign=r"(?i)^ABX(\^|\s|$)|\bpentra\b",
         options={"loinc": ("R3.5", "R3.1"), "statuses": {"N": "cancelled", "D": "final"}},
         evidence=Evidence.RECORDING,
         recordings=(f"{SENAITE}/pentra_xlr.txt",),
@@ -102,7 +93,7 @@ DIALECTS = (
     Dialect(
         name="amplilink",
         models=("Roche COBAS TaqMan 96", "Roche COBAS TaqMan 48"),
-        sender=r"\bAMPLILINK\b",
+        sign=r"\bAMPLILINK\b",
         options={
             "value_pattern": r"^(?P<value>[<>]? ?\S+) \((?P<log10>\d+[.,]\d+)\)$",
             "qc": (*CONTROLS, Mark(field="O3", pattern=r"\([+-]\) ?C\b")),
@@ -114,7 +105,7 @@ DIALECTS = (
     Dialect(
         name="cobas-e411",
         models=("Roche cobas e 411", "Roche Elecsys 2010"),
-        sender=r"(?i)\b(cobas[-_ ]?e ?411|e411|elecsys)",
+        sign=r"(?i)\b(cobas[-_ ]?e ?411|e411|elecsys)",
         options={"qualitative": _ELECSYS, "name": r"^\^*(\d+)"},
         note="Qualitative tests send `call^index`: the index is the value, the call the interpretation "
         "(Host Interface Manual 2.3, result record). R3 is `^^^test/dilution/predilution`.",
@@ -122,7 +113,7 @@ DIALECTS = (
     Dialect(
         name="cobas-c111",
         models=("Roche cobas c 111",),
-        sender=r"(?i)\bc[- ]?111\b|^c111",
+        sign=r"(?i)\bc[- ]?111\b|^c111",
         options={"specimen": ("O3", "O4.1")},
         evidence=Evidence.RECORDING,
         recordings=(f"{SENAITE}/cobas_c111.txt",),
@@ -131,7 +122,7 @@ DIALECTS = (
     Dialect(
         name="cobas-c",
         models=("Roche cobas c 311", "Roche cobas c 501", "Roche cobas 6000", "Roche cobas 8000", "Hitachi 7600"),
-        sender=r"(?i)^(c ?(311|501|502|503|701|702)|H7600|H79\d\d|modular|cobas[-_ ]?(c ?\d|6000|8000|pure|pro)\w*)\b",
+        sign=r"(?i)^(c ?(311|501|502|503|701|702)|H7600|H79\d\d|modular|cobas[-_ ]?(c ?\d|6000|8000|pure|pro)\w*)\b",
         options={
             "specimen": ("O3.2", "O3.*"),
             "qualitative": _ELECSYS,
@@ -145,7 +136,7 @@ DIALECTS = (
     Dialect(
         name="sysmex-x",
         models=("Sysmex XN", "Sysmex XN-L", "Sysmex XS", "Sysmex XT", "Sysmex XP", "Sysmex KX-21N", "Sysmex pocH-100i"),
-        sender=r"(?i)^(XN|XS|XT|XE|XP|XR|KX|pocH)(-?\d|\^|$)",
+        sign=r"(?i)^(XN|XS|XT|XE|XP|XR|KX|pocH)(-?\d|\^|$)",
         options=_SYSMEX,
         evidence=Evidence.RECORDING,
         recordings=(f"{SENAITE}/sysmex_xn550.txt", f"{SENAITE}/sysmex_xp100.txt"),
@@ -155,7 +146,7 @@ DIALECTS = (
     Dialect(
         name="sysmex-ca",
         models=("Sysmex CA", "Sysmex CS-1600", "Sysmex CS-2500", "Sysmex CS-5100", "Sysmex CN"),
-        sender=r"(?i)^(CA|CS|CN)-?\d",
+        sign=r"(?i)^(CA|CS|CN)-?\d",
         options={"specimen": ("O4.3", "O3.3", "O3.*", "O4.*")},
         note="As the haematology analysers: the specimen is the third component of O4. R3 is "
         "`^^^code^test~unit^dilution^...` (published message logs of a laboratory's interface).",
@@ -163,7 +154,7 @@ DIALECTS = (
     Dialect(
         name="sysmex-u",
         models=("Sysmex UN-2000 with U-WAM", "Sysmex UC-3500", "Sysmex UF-4000", "Sysmex UF-5000"),
-        sender=r"(?i)^(U-WAM|U[CFN]-\d{4})",
+        sign=r"(?i)^(U-WAM|U[CFN]-\d{4})",
         options={"value": "R4.1", "qualitative": _GRADES},
         note="R4 is `value^RAW` or `value^MAINFORMAT`: a test has a row in each, in the units of each; one of them may "
         "be blank. A strip's grade may stand in either (a laboratory's published wire log).",
@@ -171,7 +162,7 @@ DIALECTS = (
     Dialect(
         name="afinion",
         models=("Abbott Afinion 2", "Alere Afinion AS100"),
-        sender=r"(?i)\bafinion",
+        sign=r"(?i)\bafinion",
         options={"specimen": ("O4", "O3"), "time": ("R13", "R12", "H14"), "lot": ("O24.2",)},
         evidence=Evidence.RECORDING,
         recordings=(f"{SENAITE}/abbott_afinion2.txt",),
@@ -180,7 +171,7 @@ DIALECTS = (
     Dialect(
         name="dca-vantage",
         models=("Siemens DCA Vantage",),
-        sender=r"(?i)\bDCA\b",
+        sign=r"(?i)\bDCA\b",
         options={"specimen": ("O3", "P3", "P4"), "patient": ()},
         evidence=Evidence.RECORDING,
         recordings=(f"{SENAITE}/dca_vantage.txt",),
@@ -189,7 +180,7 @@ DIALECTS = (
     Dialect(
         name="architect",
         models=("Abbott ARCHITECT", "Abbott Alinity ci-series (ASTM)"),
-        sender=r"(?i)^(ARCHITECT|Alinity)\b",
+        sign=r"(?i)^(ARCHITECT|Alinity)\b",
         options={"passing": (8, 9), "lot": ("R3.8",), "aspects": _ASPECTS},
         note="A test has up to three rows: R3 ends in F (the result), I (its interpretation), P (the signal). R3 also "
         "tells the reagent's lot and serial number: the key of `tests` is R3 without them, "
@@ -198,7 +189,7 @@ DIALECTS = (
     Dialect(
         name="m2000",
         models=("Abbott m2000rt", "Abbott RealTime"),
-        sender=r"(?i)^m2000",
+        sign=r"(?i)^m2000",
         options={
             "passing": (6, 7),
             "lot": ("R3.6",),
@@ -213,21 +204,21 @@ DIALECTS = (
     Dialect(
         name="access",
         models=("Beckman Coulter Access 2", "Beckman Coulter DxI 600/800"),
-        sender=r"(?i)^(ACCESS|DxI|UniCel)\b",
+        sign=r"(?i)^(ACCESS|DxI|UniCel)\b",
         note="As the standard says; R3 may name the test with its reagent's version, `^^^B12II^1` "
         "(published message logs of laboratories' interfaces).",
     ),
     Dialect(
         name="maglumi",
         models=("Snibe MAGLUMI 600/800/1000/2000/4000/X3/X8",),
-        sender=r"(?i)^(maglumi|snibe)",
+        sign=r"(?i)^(maglumi|snibe)",
         note="As the standard says; the header has a day only, each result its own time (published message logs of "
         'laboratories\' interfaces). An analyser that waits for an ACK to STX alone needs `framing = "bare"`.',
     ),
     Dialect(
         name="mindray",
         models=("Mindray BS-120 to BS-800", "Mindray CL-900i to CL-2000i", "Mindray-like: eCL 8000"),
-        sender=r"(?i)^(mindr|BS-?\d|CL-?\d)",
+        sign=r"(?i)^(mindr|BS-?\d|CL-?\d)",
         processing="PR|QR|CR",
         options={
             "specimen": ("O4.1", "O3"),
@@ -243,7 +234,7 @@ DIALECTS = (
     Dialect(
         name="urised",
         models=("77 Elektronika UriSed", "77 Elektronika LabUMat 2", "77 Elektronika Urilyzer 100 Pro"),
-        sender=r"(?i)^(urised|labumat|LUP?2?\b|urilyzer)",
+        sign=r"(?i)^(urised|labumat|LUP?2?\b|urilyzer)",
         options={"time": ("R13", "R12", "O15", "O23", "H14"), "qualitative": _GRADES},
         note="The time may stand in O15 only. Sediment has rows of its own for the count a field, the count a "
         "microlitre and the call, told apart by the LOINC code in R3 (published message logs).",
@@ -251,7 +242,7 @@ DIALECTS = (
     Dialect(
         name="vitros",
         models=("Ortho VITROS ECi", "Ortho VITROS ECiQ", "Ortho VITROS 250/350/5600"),
-        sender=r"(?i)^VITROS",
+        sign=r"(?i)^VITROS",
         options={"name": r"\+(\w+)\+", "flags": "R7.1"},
         note="R3 is `^^^dilution+test+diluent`, the dilution not always written as it was ordered (a laboratory's "
         "published wire log).",
@@ -259,42 +250,20 @@ DIALECTS = (
     Dialect(
         name="immunocap",
         models=("Phadia ImmunoCAP 100/250", "Phadia Prime / Data Manager"),
-        sender=r"(?i)ImmunoCAP|Phadia",
+        sign=r"(?i)ImmunoCAP|Phadia",
         options={"value": "R4.1", "call": "R4.3"},
         note="R4 is `concentration^class^call^...`.",
     ),
 )
-
-VARIANTS = tuple(
-    Variant(
-        name=each.name,
-        models=each.models,
-        options=each.options,
-        evidence=each.evidence,
-        note=each.note,
-        recordings=each.recordings,
-        device=each.device,
-    )
-    for each in DIALECTS
-)
-
-
-@lru_cache(256)  # instruments call themselves few names; whoever makes up others fills no more than this
-def _speaking(sender: str, processing: str) -> Dialect | None:
-    for each in DIALECTS:
-        if sender and each.sender and re.search(each.sender, sender):
-            return each
-    return next((each for each in DIALECTS if each.processing and re.fullmatch(each.processing, processing)), None)
+_speaking = recogniser(VARIANTS)
 
 
 def recognised(sender: str, processing: str, options: AstmOptions) -> tuple[AstmOptions, str | None]:
     """The options as the dialect of an instrument that calls itself `sender` presets them, and its name.
 
-    `processing` is H12. What the configuration says, a variant included, goes before the preset.
+    `processing` is H12.
     """
-    dialect = _speaking(sender, processing) if options.recognise else None
-    if dialect is None:
+    if not options.recognise:
         return options, None
-    given = options.model_fields_set
-    preset = {name: value for name, value in dialect.options.items() if name not in given}
-    return options.model_copy(update=preset), dialect.name
+    by_marks = (each for each in VARIANTS if each.processing and re.fullmatch(each.processing, processing))
+    return preset(options, _speaking(sender) or next(by_marks, None))

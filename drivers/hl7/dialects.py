@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
-from types import MappingProxyType
-from typing import Any
-
 from drivers.hl7.options import CONTROLS, SUPPLEMENTS, Hl7Options, Mark
 from drivers.kit.declare import Evidence, Variant
+from drivers.kit.dialects import preset, recogniser
 from drivers.kit.observation import Status
 
 INTELIS = "github.com/deforay/intelis-interfacing captures of {}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """One maker's way. `sign` is looked for in what the message says of its sender (see `signature`)."""
-
-    name: str
-    models: tuple[str, ...]
-    sign: str = ""
-    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    evidence: Evidence = Evidence.MANUAL
-    note: str = ""
-    recordings: tuple[str, ...] = ()
-    device: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-
-
-DIALECTS = (
-    Dialect(
+VARIANTS = (
+    Variant(
         name="cobas-4800",
         models=("Roche cobas 4800",),
         sign=r"(?i)\bcobas 4800\b",
@@ -41,7 +21,7 @@ DIALECTS = (
         note="One message carries a whole run. SPM-11 is Q on patients' specimens too: a control is one whose "
         "container holds control material (INV-3 is CO).",
     ),
-    Dialect(
+    Variant(
         name="cobas-6800",
         models=("Roche cobas 5800", "Roche cobas 6800", "Roche cobas 8800"),
         sign=r"(?i)COBAS ?(5|6|8)800|X800 ?DM|\bc(5|6|8)800\b",
@@ -58,7 +38,7 @@ DIALECTS = (
         "`ValueNotSet` for a value (BT: detected, below the least titer); sub-IDs 1/1 and 1/2 are the test's overall "
         "result and its text.",
     ),
-    Dialect(
+    Variant(
         name="alinity-m",
         models=("Abbott Alinity m",),
         sign=r"(?i)\bAlinity m\b",
@@ -68,7 +48,7 @@ DIALECTS = (
         device={"thousands": ","},
         note="The specimen stands in SAC-3 only; a comma separates thousands; the unit is OBX-6's text.",
     ),
-    Dialect(
+    Variant(
         name="cobas-pro",
         models=("Roche cobas pro", "Roche cobas pure"),
         sign=r"(?i)\bcobas.? pu?ro?e?\b",
@@ -76,7 +56,7 @@ DIALECTS = (
         note="IHE LAW; tests are application code numbers; a coded OBX behind the number is its call; raw signals and "
         "limits come as supplements (shapes published in client libraries' tests).",
     ),
-    Dialect(
+    Variant(
         name="genexpert",
         models=("Cepheid GeneXpert Dx", "Cepheid GeneXpert Infinity"),
         sign=r"(?i)\^GeneXpert\b",
@@ -96,7 +76,7 @@ DIALECTS = (
         note="OBX-3 is panel&test&name&version, OBX-5 call^number; OBX-4 names logarithms, Ct and end points, which "
         "stay with the result (Cepheid LIS interface, HL7 part, as published for OpenELIS).",
     ),
-    Dialect(
+    Variant(
         name="mindray-bc",
         models=(
             "Mindray BC-5000",
@@ -122,7 +102,7 @@ DIALECTS = (
         note="Results are numbers with LOINC or 99MRC codes; modes, ages, alarms and histograms are not results; "
         "QC is MSH-11 Q or order 00003 on (communication protocols of the BC series).",
     ),
-    Dialect(
+    Variant(
         name="mindray-chemistry",
         models=("Mindray BS-200", "Mindray BS-240", "Mindray BS-480", "URIT-8000", "Dirui CS series", "Biobase BK-200"),
         sign=r"(?i)^(Mindray\|BS-?\d|BS-?\d+\w*\|Mindray|Biobase\|BK|urit\|8\d{3}\b)",
@@ -138,7 +118,7 @@ DIALECTS = (
         "2 control, of which the OBR says everything; orders are asked with QRY^Q02 (BS series host interface "
         "manual).",
     ),
-    Dialect(
+    Variant(
         name="ichroma",
         models=("Boditech ichroma II", "Boditech AFIAS-6"),
         sign=r"(?i)\b(ichroma|afias)",
@@ -159,7 +139,7 @@ DIALECTS = (
         note="OUL^R24; the identifier typed in stands in PID-2, the cartridge lot in SPM-2; every message is marked T; "
         "the same result in other units follows without a name (messages published by integrators).",
     ),
-    Dialect(
+    Variant(
         name="finecare",
         models=("Wondfo Finecare FIA Meter Plus", "Wondfo Finecare II Plus"),
         sign=r"(?i)\bFineCare",
@@ -176,7 +156,7 @@ DIALECTS = (
         note="The test's name stands in OBX-4 and its first number in OBX-13; OBR-2 is the card's lot; status comes as "
         "ESU^U01 (messages published by integrators).",
     ),
-    Dialect(
+    Variant(
         name="hemoscreen",
         models=("PixCell HemoScreen",),
         sign=r"(?i)\bHemoScreen\b",
@@ -190,7 +170,7 @@ DIALECTS = (
         note="The specimen stands in PID-2; OBR-4 says OBS for blood, LQC or PQC for controls; every message has the "
         "control ID 0 (the instrument's HL7 appendix as published by integrators).",
     ),
-    Dialect(
+    Variant(
         name="pcd-01",
         models=(
             "SD BIOSENSOR STANDARD F200",
@@ -212,7 +192,7 @@ DIALECTS = (
         "name the message, so the identifier typed in stands in PID-3; the cassette's lot stands in a remark "
         "(Communication Guidance IHE PCD-01 DEC; messages published by integrators).",
     ),
-    Dialect(
+    Variant(
         name="maglumi",
         models=("Snibe Maglumi 800", "Snibe Maglumi X3", "Snibe Maglumi X8"),
         sign=r"(?i)\bMaglumi\b",
@@ -220,14 +200,14 @@ DIALECTS = (
         note="ORU^R01 with SPM before OBR; OBX names no type and ends its value with ^; messages ask for no answer "
         "(shapes of the maker's HL7 library as published by integrators).",
     ),
-    Dialect(
+    Variant(
         name="biosystems",
         models=("BioSystems BA400", "BioSystems BA200"),
         sign=r"(?i)\bBioSystems\b",
         options={"sender": "BA400"},
         note="IHE LAW; OBX-8 carries numbers of remarks; controls have SPM-11 Q and INV-3 CO (technical note TN0001).",
     ),
-    Dialect(
+    Variant(
         name="autolumo",
         models=("Autobio AutoLumo A1000", "Autobio AutoLumo A2000 Plus"),
         sign=r"(?i)^A\d{4}[^|]*\|Autolumo\b",
@@ -243,14 +223,14 @@ DIALECTS = (
         note="OBX-5 is the signal and the concentration; OBR-2 is the tube, OBR-3 a number of the analyser's own; some "
         "leave MSH-3 and MSH-4 empty and have to be declared (messages published by integrators).",
     ),
-    Dialect(
+    Variant(
         name="edan-i15",
         models=("Edan i15",),
         sign=r"(?i)^EDAN\|",
         options={"test": ("OBX-4",), "specimen": ("OBR-3",), "shape": "ORU^R01", "sender": "EDAN"},
         note="The test's name stands in OBX-4, OBX-3 is 0 (a message published by integrators).",
     ),
-    Dialect(
+    Variant(
         name="cobas-liat",
         models=("Roche cobas Liat",),
         sign=r"(?i)^cobas liat\|",
@@ -268,35 +248,10 @@ DIALECTS = (
     ),
 )
 
-VARIANTS = tuple(
-    Variant(
-        name=each.name,
-        models=each.models,
-        options=each.options,
-        evidence=each.evidence,
-        note=each.note,
-        recordings=each.recordings,
-        device=each.device,
-    )
-    for each in DIALECTS
-)
-
-__all__ = ["CONTROLS", "DIALECTS", "VARIANTS", "recognised"]
-
-
-@lru_cache(256)  # instruments call themselves few names; whoever makes up others fills no more than this
-def _speaking(sign: str) -> Dialect | None:
-    return next((each for each in DIALECTS if each.sign and re.search(each.sign, sign)), None)
+__all__ = ["CONTROLS", "VARIANTS", "recognised"]
+_speaking = recogniser(VARIANTS)
 
 
 def recognised(sign: str, options: Hl7Options) -> tuple[Hl7Options, str | None]:
-    """The options as the dialect of a message signed so presets them, and its name.
-
-    What the configuration says, a variant included, goes before the preset.
-    """
-    dialect = _speaking(sign[:500]) if options.recognise and sign else None
-    if dialect is None:
-        return options, None
-    given = options.model_fields_set
-    preset = {name: value for name, value in dialect.options.items() if name not in given}
-    return options.model_copy(update=preset), dialect.name
+    """The options as the dialect of a message signed so presets them, and its name."""
+    return preset(options, _speaking(sign) if options.recognise else None)

@@ -62,6 +62,7 @@ class Variant:
     evidence: Evidence = Evidence.MANUAL
     note: str = ""
     recordings: tuple[str, ...] = ()  # real traffic it was tried on: where that is published
+    sign: str = ""  # what a sender calls itself, as a regular expression: it is recognised without being declared
     device: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     """Keys every device has that this one needs otherwise than usual (`decimal`, `time_format`, `units`, `words`)."""
 

@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
-from types import MappingProxyType
-from typing import Any
-
 from drivers.kit.declare import Variant
+from drivers.kit.dialects import preset, recogniser
 from drivers.kit.poct1_messages import Hello
 from drivers.poct1a.options import Poct1aOptions
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
-    """One maker's way. `hello` is looked for in vendor, maker, model, name and device id of the hello."""
-
-    name: str
-    models: tuple[str, ...]
-    hello: str
-    options: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    note: str = ""
-    device: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-
-
-DIALECTS = (
-    Dialect(
+VARIANTS = (
+    Variant(
         name="dca-vantage",
         models=("Siemens DCA Vantage",),
-        hello=r"\bDCA\b",
+        sign=r"\bDCA\b",
         options={"continuous": "always"},
         note="Results on one request, then continuous mode; times of results without a UTC offset; sends RES on a "
         "first poll (conversation published as github.com/standash/poct1-a_server).",
     ),
-    Dialect(
+    Variant(
         name="sofia",
         models=("Quidel Sofia", "Quidel Sofia 2"),
-        hello=r"(?i)\bsofia\b",
+        sign=r"(?i)\bsofia\b",
         options={
             "ask": "never",
             "continuous": "always",
@@ -49,27 +30,27 @@ DIALECTS = (
         "message ACK.control_id; the order number is the accession "
         "(Sofia POCT1-A interface: introduction and continuous phase).",
     ),
-    Dialect(
+    Variant(
         name="i-stat",
         models=("Abbott i-STAT 1",),
-        hello=r"(?i)\bi-?stat\b",
+        sign=r"(?i)\bi-?stat\b",
         options={"ask": "each", "continuous": "never"},
         note="One request for each result; prompts the operator answered come in RSN and go into "
         "`attributes.prompts` (flow published as github.com/patnatha/poct1_a).",
     ),
-    Dialect(
+    Variant(
         name="statstrip",
         models=("Nova StatStrip", "Nova StatSensor"),
-        hello=r"(?i)\bnova ?bio|\bstat(strip|sensor)",
+        sign=r"(?i)\bnova ?bio|\bstat(strip|sensor)",
         options={"supervised": True},
         note="The accession stands in ORD.order_id, with UNKNOWN as the patient; a supervisor who overrode stands "
         "behind the operator; text in elements beside their value "
         "(DML NovaNet interface 2.59, sections on OBS.R01 and OBS.R02).",
     ),
-    Dialect(
+    Variant(
         name="hemoscreen",
         models=("PixCell HemoScreen",),
-        hello=r"(?i)\bhemoscreen\b",
+        sign=r"(?i)\bhemoscreen\b",
         options={
             "framing": "mllp",
             "acknowledge_topic_end": True,
@@ -80,47 +61,31 @@ DIALECTS = (
         note="MLLP frames; the test identifier stands in PT.patient_id; a flag is a note of one character "
         "(HemoScreen POCT1-A2 protocol HS-IL-00067 as implemented in public code).",
     ),
-    Dialect(
+    Variant(
         name="coag-sense",
         models=("CoaguSense Coag-Sense PT2",),
-        hello=r"(?i)\bcoag-?(sense|usense)|\bPT2\b",
+        sign=r"(?i)\bcoag-?(sense|usense)|\bPT2\b",
         options={"acknowledge_topic_end": True},
         note="Ends of topics are acknowledged; INR and seconds by LOINC code (flow of public code that reads the "
         "meter over Wi-Fi).",
     ),
-    Dialect(
+    Variant(
         name="alere",
         models=("Abbott Afinion 2", "Abbott ID NOW"),
-        hello=r"(?i)\balere\b|\bafinion\b|\bid now\b",
+        sign=r"(?i)\balere\b|\bafinion\b|\bid now\b",
         note="Maker's own messages (ALERE.AXIS.LOCKSTATUS) are acknowledged and become events; ESC while a test runs "
         "is waited out (message catalogue of the Afinion interface).",
     ),
-    Dialect(
+    Variant(
         name="roche",
         models=("Roche cobas Liat", "Roche cobas h 232"),
-        hello=r"(?i)\broche\b|\bliat\b|\bh ?232\b",
+        sign=r"(?i)\broche\b|\bliat\b|\bh ?232\b",
         note="No departure from the standard is known: the interface manuals are not public beyond their front pages.",
     ),
 )
-
-VARIANTS = tuple(
-    Variant(name=each.name, models=each.models, options=each.options, note=each.note, device=each.device)
-    for each in DIALECTS
-)
-
-
-@lru_cache(256)  # devices call themselves few names; whoever makes up others fills no more than this
-def _speaking(names: str) -> Dialect | None:
-    return next((each for each in DIALECTS if re.search(each.hello, names)), None)
+_speaking = recogniser(VARIANTS)
 
 
 def recognised(who: Hello | None, options: Poct1aOptions) -> tuple[Poct1aOptions, str | None]:
-    """The options as the dialect of a device that names itself so presets them, and its name.
-
-    What the configuration says, a variant included, goes before the preset.
-    """
-    dialect = _speaking(who.names) if options.recognise and who is not None else None
-    if dialect is None:
-        return options, None
-    preset = {name: value for name, value in dialect.options.items() if name not in options.model_fields_set}
-    return options.model_copy(update=preset), dialect.name
+    """The options as the dialect of a device that names itself so presets them, and its name."""
+    return preset(options, _speaking(who.names) if options.recognise and who is not None else None)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from drivers import folder, load
-from drivers.astm.dialects import DIALECTS, recognised
+from drivers.astm.dialects import VARIANTS, recognised
 from drivers.astm.options import AstmOptions
 from drivers.kit import recording
 from drivers.kit.declare import Evidence, Message
@@ -133,6 +133,6 @@ def test_mindrays_processing_codes_are_nobody_elses() -> None:
 
 
 def test_a_dialect_claims_recordings_only_where_it_names_them() -> None:
-    for dialect in DIALECTS:
+    for dialect in VARIANTS:
         assert bool(dialect.recordings) == (dialect.evidence is Evidence.RECORDING), dialect.name
         assert dialect.note, dialect.name
