@@ -60,6 +60,7 @@ class Mark(BaseModel):
 
 # Control materials that laboratories call by their makers' names.
 _MATERIALS = "lyphochek|liquichek|multiqual|seronorm|preci(?:control|norm|path)|acusera"
+_LEVELS = r"(?:(?:pos|neg)(?:itive|ative)?|low|norm(?:al)?|high|(?:l|level|lot)[ _-]?\d{1,3})"
 # O26 says Q of what answers a query (LIS02-A2 8.4.26): it marks no control.
 CONTROLS = (
     Mark(field="H12", equals="Q"),  # LIS02-A2 6.12
@@ -69,6 +70,8 @@ CONTROLS = (
     Mark(field="O16", pattern=r"(?i)^(control|ctrl|qc)"),
     Mark(field="O3", pattern=r"(?i)^(qc|ctrl|control|contr[oô]le|kontrolle)(\d{1,2}$|(?![^\W_]))"),  # not QC0815
     Mark(field="O3", pattern=rf"(?i)^({_MATERIALS})(?![a-z])"),
+    Mark(field="O3", pattern=rf"(?i)^{_LEVELS}[ _-]?(control|ctrl|qc)(?![^\W_])|^qc{_LEVELS}$"),
+    Mark(field="O3", pattern=r"(?i)^cal(ibrator)?[ _-]?[a-h0-9]$"),
     # Sysmex: QC-...; Roche: rack^position^^QC^SC, on Elecsys CONTROL and CALIBR
     Mark(field="O4", pattern=r"(?i)^(qc|control|calibr\w*)(?![^\W_])"),
 )
@@ -87,11 +90,16 @@ def located(record: Record, place: str) -> tuple[Record | None, int, int]:
 
 
 def said(record: Record, place: str) -> str:
-    """What stands at `place`, seen from `record`.
+    """What stands at `place`, seen from `record`; "" also where that is to be deleted (LIS02-A2 5.4.9).
 
     Of a field with several components O3 gives its first; others give nothing, because a rack and a position
     are no specimen: the component has to be declared. Several specimens pooled (O3 repeated) stay together.
     """
+    text = _said(record, place)
+    return "" if text == '""' else text
+
+
+def _said(record: Record, place: str) -> str:
     source, number, component = located(record, place)
     if source is None:
         return ""

@@ -36,7 +36,7 @@ _DEMOGRAPHICS = frozenset({*range(6, 25), *range(27, 33), 35})
 _PASSWORD = ("H", 4)
 _NAMES = MappingProxyType({"H3": "message_id", "H5": "sender", "R6": "reference_range", "R14": "instrument"})
 _LOINC = re.compile(r"\d{1,5}-\d")
-_WHEN = re.compile(r"(19|20)\d\d[-/.]?[01]\d")  # the beginning of something that can be a time
+_WHEN = re.compile(r"(19|20)\d\d[-/.]?[01]\d|\d{1,2}([-/.])\d{1,2}\2(\d{4}|\d\d)(?!\d)")  # how a time can begin
 _POWER = re.compile(r"[xX×*]?\s*10\^-?\d{1,2}(?!\d)|\S*m\^[23]\Z")  # "x10^3/uL", "mL/min/1.73m^2"
 _STATUS: Mapping[str, tuple[Status, Quality, str | None]] = MappingProxyType(
     {
@@ -47,6 +47,7 @@ _STATUS: Mapping[str, tuple[Status, Quality, str | None]] = MappingProxyType(
         "W": (Status.FINAL, Quality.UNCERTAIN, "the instrument questions the result's validity"),
     }
 )
+_WEIGHT = ("X", "C", "W", "P", "I", "S")
 _SPELLED = MappingProxyType(
     {"FINAL": "F", "PRELIMINARY": "P", "CORRECTED": "C", "CORRECTION": "C", "CANCELLED": "X", "CANCELED": "X"}
 )
@@ -59,6 +60,7 @@ _MAKERS: Mapping[str, tuple[Status, Quality, str | None]] = MappingProxyType(
         "doubtful": (Status.FINAL, Quality.UNCERTAIN, "the instrument questions the result's validity"),
     }
 )
+_PRACTICE = MappingProxyType({"T": "sent for training", "D": "sent for debugging"})
 _SHORT = MappingProxyType(
     {"T": "the sender broke the message off", "R": "the receiver broke it off", "E": "the sender met an error"}
 )
@@ -109,7 +111,7 @@ class Reader:
         """
         unknown = ""
         for place in places:
-            text = self.peek(place)
+            text = self._foremost(place)
             if text in makers:
                 self.used(place)
                 return _MAKERS[makers[text]]
@@ -123,6 +125,14 @@ class Reader:
         if unknown:
             return Status.FINAL, Quality.UNCERTAIN, f"result status {unknown!r} is not in the standard"
         return _STATUS[""]
+
+    def _foremost(self, place: str) -> str:
+        """Of several letters in a status field ("F\\C": final, and a correction) the one that says most."""
+        source, number, component = located(self.record, place)
+        told = source.repeats(number) if source is not None and not component else []
+        if len(told) < 2:
+            return self.peek(place)
+        return min(told, key=lambda each: _WEIGHT.index(each.upper()) if each.upper() in _WEIGHT else len(_WEIGHT))
 
     def unit(self, place: str) -> str | None:
         """The unit at `place`. A number there is a code of the maker's, and no unit."""
@@ -235,7 +245,7 @@ def finished(
         if (times := seen[identity]) > 1:
             identity = (*identity, f"#{times}")
         draft = replace(draft, identity=identity)
-        why = "message incomplete" if record is doubtful else aborted
+        why = "message incomplete" if record is doubtful else aborted or _unproductive(record)
         if why is None and (record.guessed or _guessed(record.above("O"))):
             why = "read as ISO 8859-1: declare `encoding`"
         if draft.quality is Quality.GOOD and why:
@@ -243,6 +253,12 @@ def finished(
         yield draft
     if not count and not message.sound:
         raise DecodeError("broken off before its first whole result", Reason.INCOMPLETE)
+
+
+def _unproductive(record: Record) -> str | None:
+    """What H12 says of a message that was not sent for its results (LIS02-A2 6.12)."""
+    header = record.above("H")
+    return _PRACTICE.get(header.text(12).upper()) if header is not None else None
 
 
 def _guessed(record: Record | None) -> bool:

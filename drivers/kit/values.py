@@ -126,6 +126,7 @@ _ISO = re.compile(
     r"(?:[T ]+(\d\d?):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*(Z|z|[+-]\s*\d\d:?\d\d|[+-]\d\d)?)?",
     re.ASCII,
 )
+_YEAR_FIRST = re.compile(r"(\d{4})([./])(\d\d?)\2(\d\d?)(?!\d)", re.ASCII)  # nobody puts the day behind the year
 _LOCAL = re.compile(
     r"(\d{1,4})[./-](\d{1,2})[./-](\d{1,4})"
     r"(?:[T ,]+(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?\s*([AaPp]\.?\s?[Mm]\.?)?)?",
@@ -145,10 +146,11 @@ class DeviceTime:
 def device_time(text: str, order: TimeOrder | None = None) -> DeviceTime | None:
     """A time as instruments write it, by length and never by trial (strptime takes 2026011509 for 05:00:09).
 
-    YYYYMMDD[HH[MM[SS[.f]]]][zone] (ASTM, HL7), ISO 8601 with T or blank, and with `order` declared day, month and
+    YYYYMMDD[HH[MM[SS[.f]]]][zone] (ASTM, HL7), ISO 8601 with T or blank, also with
+    slashes or dots between year, month and day, and with `order` declared day, month and
     year in that order with any of ./- between. None for anything else.
     """
-    text = text.strip()
+    text = _YEAR_FIRST.sub(r"\1-\3-\4", text.strip(), count=1)
     match = _DIGITS.fullmatch(text) or _ISO.fullmatch(text)
     if match:
         zone = _zone(match[8]) if match[8] else None

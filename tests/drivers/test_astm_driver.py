@@ -227,6 +227,10 @@ def test_the_specimen(order: str, specimen: str | None) -> None:
         ("H|\\^&", "O|1|S1|||||||||||||CTRL^^LOW"),
         ("H|\\^&", "O|1|CONTROL1"),
         ("H|\\^&", "O|1|LYPHOCHEK1"),
+        ("H|\\^&", "O|1|Positive Control"),
+        ("H|\\^&", "O|1|NEG_CTRL"),
+        ("H|\\^&", "O|1|QCL1"),
+        ("H|\\^&", "O|1|CAL A"),
         ("H|\\^&", "O|1|S1|807^00042^3^^CONTROL^NORMAL"),
         ("H|\\^&||||||||||QR", "O|1|S1"),
         ("H|\\^&", "O|1|QC-L1"),
@@ -246,6 +250,8 @@ def test_control_materials_are_no_patient_results(header: str, order: str) -> No
         "O|1|CONTROLLER7",
         "O|1|S-QC",
         "O|1||QCX^1",
+        "O|1|CALDWELL 1",
+        "O|1|LOWE-CONTROLS",
         "O|1|S1|||||||||||||||||||||||Q",  # what answers a query (LIS02-A2 8.4.26)
         "O|1|S1|||||||||||||||||||||||Q\\F",
     ],
@@ -269,6 +275,27 @@ def test_where_a_sysmex_analyser_says_the_specimen(order: str, specimen: str | N
     assert one("R|1|^^^^WBC^1|5|10*3/uL", order=order, header=header).specimen == specimen
     masked = one("R|1|^^^^HCT^1|++++|%", order=order, header=header)
     assert (masked.quality, masked.interpretation) == (Quality.BAD, None)
+
+
+def test_what_is_not_production_is_doubted() -> None:
+    assert one("R|1|^^^CRP|1", header="H|\\^&||||||||||P").quality is Quality.GOOD
+    for processing in ("T", "D"):
+        draft = one("R|1|^^^CRP|1", header=f"H|\\^&||||||||||{processing}")
+        assert (draft.kind, draft.quality) == (Kind.RESULT, Quality.UNCERTAIN)
+
+
+def test_an_identifier_to_be_deleted_is_none() -> None:
+    assert one("R|1|^^^CRP|1", patient='P|1|""|PID-2').patient == "PID-2"
+
+
+def test_a_status_of_several_letters_says_the_correction() -> None:
+    assert one("R|1|^^^CRP|1|||||F\\C").status is Status.CORRECTED
+    assert one("R|1|^^^CRP|1|||||F\\X").status is Status.CANCELLED
+
+
+def test_a_time_of_another_order_stays_the_results_own() -> None:
+    draft = one("R|1|^^^CRP|1|||||F||||15/01/2026 09:28", header="H|\\^&||||||||||||20260115093000")
+    assert (draft.device_time, draft.attributes["time_source"]) == ("15/01/2026 09:28", "R13")
 
 
 def test_a_control_may_be_declared() -> None:
