@@ -454,7 +454,7 @@ def test_lines_that_carry_no_time_of_their_own_count_each_time() -> None:
 
 
 def test_a_page_ends_with_a_form_feed() -> None:
-    page = {
+    page: dict[str, Any] = {
         "terminator": "\f",
         "patterns": [
             {"match": r"ID (?P<specimen>\w+)"},
