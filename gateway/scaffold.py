@@ -185,7 +185,7 @@ def declaration(name: str, seen: Recognised, found: Sequence[Shape]) -> str:
     """The text of driver.py."""
     options = {key: value for key, value in seen.options.items() if key != "check"}
     if check := seen.options.get("check"):
-        options["checksum"] = {"sum8": "sum8", "xor": "xor"}.get(str(check), "unverified")
+        options["checksum"] = "sum8" if check == "sum8" else "unverified"
     lines = [
         f'"""{name}: declared from a recording. What each group of a line is was guessed: correct names and units."""',
         "",

@@ -1,7 +1,7 @@
 """Blocks on a wire: between a start and an end mark, or of a fixed size; greeted, checked and acknowledged or not.
 
-`drivers.kit.lines.Framed` is the plain case. Here an end may also say that more of the message follows (ETB), a
-checksum may stand in other places, a conversation may begin with ENQ, and a block may be known by its size alone.
+An end may say that more of the message follows (ETB), a checksum may stand in several places, a conversation may begin
+with ENQ, and a block may be known by its size alone.
 """
 
 from __future__ import annotations

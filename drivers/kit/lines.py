@@ -1,9 +1,9 @@
-"""Text lines on a wire: ended by a terminator, or framed between a start and an end byte."""
+"""Text lines on a wire, ended by a terminator."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Literal
 
 from drivers.kit.exchange import Event, Reason, Received, Rejected, Send
@@ -110,106 +110,6 @@ class Lines:
             yield Received(raw, self._reply, sound=sound)
         else:
             yield Rejected(raw, Reason.INCOMPLETE, detail=why)
-
-
-class Framed:
-    """Cuts what arrives into frames: `start`, text, `end`, and two hexadecimal digits if `check` is given.
-
-    `check` sums the text and the end byte (as LIS01-A2 does). A frame is answered with `reply`, a damaged one with
-    `refusal`. What stands between frames is refused unless it is blank. `quiet`: seconds of silence after which an
-    unfinished frame is refused. An `Exchange`.
-    """
-
-    def __init__(
-        self,
-        *,
-        start: bytes = STX,
-        end: bytes = ETX,
-        check: Callable[[bytes], int] | None = None,
-        reply: bytes = b"",
-        refusal: bytes = b"",
-        max_frame: int = MAX_LINE,
-        quiet: float = 5.0,
-    ) -> None:
-        self._start, self._end, self._check = start, end, check
-        self._tail = 2 if check else 0
-        self._mark = re.compile(b"[" + re.escape(start) + re.escape(end) + b"]")
-        self._reply, self._refusal = reply, refusal
-        self._max, self._quiet = max(max_frame, 8), quiet
-        self._held = bytearray()
-        self._scanned = 0
-        self._skipping = False  # the rest of a frame that was too long
-        self._due: float | None = None
-
-    @property
-    def deadline(self) -> float | None:
-        """When silence makes the frame that is held an unfinished one."""
-        return self._due
-
-    def receive(self, data: bytes, now: float) -> Iterator[Event]:
-        """Feed what arrived."""
-        held = self._held
-        held += data
-        while held:
-            find = self._frame if held.startswith(self._start) else self._stray
-            event = find(held)
-            if event is None:
-                break
-            del held[: len(event.raw)]
-            self._scanned = 0
-            yield event
-        self._due = now + self._quiet if held else None
-
-    def tick(self, now: float) -> Iterator[Event]:
-        """Silence may have made the held frame unfinished."""
-        if self._due is not None and now >= self._due:
-            yield from self._unfinished("the frame was not ended")
-
-    def close(self) -> Iterator[Event]:
-        """The link is gone."""
-        yield from self._unfinished("the link closed within a frame")
-
-    def _stray(self, held: bytearray) -> Event | None:
-        end = held.find(self._start, self._scanned, self._max)
-        if end < 0 and len(held) < self._max:
-            self._scanned = len(held)
-            return None
-        raw = bytes(held[: end if end >= 0 else self._max])
-        skipped, self._skipping = self._skipping, self._skipping and end < 0
-        if skipped or not raw.strip(BLANK):
-            return Send(b"", raw)
-        return Rejected(raw, Reason.FRAMING, detail="bytes outside a frame")
-
-    def _frame(self, held: bytearray) -> Event | None:
-        match = self._mark.search(held, max(1, self._scanned), self._max)
-        if match is None:
-            self._scanned = len(held)
-            if len(held) < self._max:
-                return None
-            self._skipping = True
-            raw = bytes(held[: self._max])
-            return Rejected(raw, Reason.TOO_LONG, self._refusal, f"no end within {self._max} bytes")
-        if match[0] == self._start:
-            return Rejected(bytes(held[: match.start()]), Reason.INCOMPLETE, detail="a frame began within a frame")
-        size = match.end() + self._tail
-        if len(held) < size:
-            return None
-        raw = bytes(held[:size])
-        if self._check is not None:
-            wanted = b"%02X" % (self._check(raw[1 : match.end()]) & 0xFF)
-            if raw[match.end() :].upper() != wanted:
-                return Rejected(raw, Reason.CHECKSUM, self._refusal, f"wanted {wanted.decode()}")
-        return Received(raw, self._reply)
-
-    def _unfinished(self, why: str) -> Iterator[Event]:
-        raw, self._held, self._scanned, self._due = bytes(self._held), bytearray(), 0, None
-        skipped, self._skipping = self._skipping, False
-        if not raw:
-            return
-        if skipped or not raw.strip(BLANK):
-            yield Send(b"", raw)
-        else:
-            yield Rejected(raw, Reason.INCOMPLETE, self._refusal if raw.startswith(self._start) else b"", why)
 
 
 def text_of(raw: bytes, start: bytes = STX, end: bytes = ETX) -> bytes:

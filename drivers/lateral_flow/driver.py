@@ -10,10 +10,11 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+from drivers.kit.blocks import CHECKS, Blocks, Shape
 from drivers.kit.checks import sum8
 from drivers.kit.declare import Driver, Evidence, Identity, Message, Variant
 from drivers.kit.exchange import DecodeError, Exchange, Reason, Speaker
-from drivers.kit.lines import ACK, ETX, NAK, STX, Framed, Lines, text_of
+from drivers.kit.lines import ACK, ETX, NAK, STX, Lines, text_of
 from drivers.kit.observation import Draft, Interpretation, Json, Kind, Quality
 from drivers.kit.printed import repeated
 from drivers.kit.printer import Printer
@@ -26,8 +27,8 @@ def host(options: LateralFlowOptions) -> Exchange:
     """The gateway's side: it listens, and acknowledges where that is declared."""
     reply, refusal = (ACK, NAK) if options.acknowledge else (b"", b"")
     if options.framing == "stx-etx":
-        check = sum8 if options.checksum == "sum8" else None
-        return Framed(check=check, reply=reply, refusal=refusal, quiet=options.quiet)
+        check = CHECKS["sum8"] if options.checksum == "sum8" else None
+        return Blocks(Shape(check=check), reply=reply, refusal=refusal, quiet=options.quiet)
     return Lines(
         terminator=options.terminator.encode() if options.terminator else None,
         quiet=options.quiet,

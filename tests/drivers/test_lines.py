@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
+from drivers.kit.blocks import CHECKS, Blocks, Shape
 from drivers.kit.checks import sum8
 from drivers.kit.durations import Duration, seconds, written
 from drivers.kit.exchange import Event, Exchange, Reason, Received, Rejected, Send
-from drivers.kit.lines import ACK, ETX, NAK, STX, Framed, Lines, text_of
+from drivers.kit.lines import ACK, ETX, NAK, STX, Lines, text_of
 from drivers.kit.printer import Printer
 from drivers.kit.whole import Whole
 
@@ -35,8 +36,8 @@ MACHINES: list[Callable[[], Exchange]] = [
     lambda: Lines(terminator=b"\r\n", max_line=8),
     lambda: Lines(terminator=b"ab", max_line=6, discard_first=True),
     lambda: Lines(max_line=12, unterminated="take", quiet=1.0, reply=ACK),
-    lambda: Framed(max_frame=8),
-    lambda: Framed(max_frame=12, check=sum8, reply=ACK, refusal=NAK),
+    lambda: Blocks(Shape(), max_block=16),
+    lambda: Blocks(Shape(check=CHECKS["sum8"]), max_block=16, reply=ACK, refusal=NAK),
 ]
 
 
@@ -120,7 +121,7 @@ def framed(text: bytes) -> bytes:
 
 def test_frames_are_acknowledged_and_damaged_ones_refused() -> None:
     good, damaged = framed(b"P;12.5"), framed(b"P;12.5").replace(b"5", b"6", 1)
-    events = fed(Framed(check=sum8, reply=ACK, refusal=NAK), good + b"\r\n" + damaged + b"\r\n")
+    events = fed(Blocks(Shape(check=CHECKS["sum8"]), reply=ACK, refusal=NAK), good + b"\r\n" + damaged + b"\r\n")
     assert events[0] == Received(good, ACK)
     refused = [event for event in events if isinstance(event, Rejected)]
     assert [(event.raw, event.reason, event.reply) for event in refused] == [(damaged, Reason.CHECKSUM, NAK)]
@@ -128,7 +129,7 @@ def test_frames_are_acknowledged_and_damaged_ones_refused() -> None:
 
 
 def test_a_frame_that_begins_anew_and_bytes_between_frames_are_refused() -> None:
-    events = fed(Framed(), b"junk\x02half\x02whole\x03")
+    events = fed(Blocks(Shape()), b"junk\x02half\x02whole\x03")
     assert [event.reason for event in events if isinstance(event, Rejected)] == [Reason.FRAMING, Reason.INCOMPLETE]
     assert messages(events) == [b"\x02whole\x03"]
 
