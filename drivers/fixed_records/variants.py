@@ -204,8 +204,8 @@ AU: Final = Variant(
     },
     note='Kinds of message and the check byte (checksum = "xor") as in the AU2700/5400 host document 2.3; sample '
     "number, identifier, E and results of 3, 6 and 2 characters as a published receiver of an AU680 reads them. "
-    "Widths, the unit's number and the check byte are set in its online menu: declare `records` as they are there. Controls, "
-    "blanks and calibrations become events; a question for orders is answered with SE, none.",
+    "Widths, the unit's number and the check byte are set in its online menu: declare `records` as they are there. "
+    "Controls, blanks and calibrations become events; a question for orders is answered with SE, none.",
 )
 
 AU5800: Final = Variant(
