@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final
@@ -82,6 +82,7 @@ def best(draft: Draft, received: datetime, clock: Clock) -> Moment:
         if draft.age is not None and 0 <= draft.age < MOST_AGE:
             return Moment(received - timedelta(seconds=draft.age))
         return Moment(received)
+    clock = _zoned(draft.now, clock)
     said = _read(draft.device_time, clock)
     if said is None:
         return Moment(received, doubt=f"time not understood: {draft.device_time[:40]}")
@@ -100,6 +101,15 @@ def best(draft: Draft, received: datetime, clock: Clock) -> Moment:
         note = f"device clock behind by {round(-off)} s, or the message waited so long"
         return Moment(said.at, note="; ".join(filter(None, (said.note, note))), offset=round(off))
     return said
+
+
+@lru_cache(maxsize=512)
+def _zoned(now: str | None, clock: Clock) -> Clock:
+    """A message that says its zone with its own time says it for every time in it (HL7 2.5.1, MSH-7). "-00:00" says
+    that it is not known (RFC 3339, 4.3)."""
+    read = device_time(now, clock.order) if now and not now.endswith(("-00:00", "-0000")) else None
+    zone = read.local.tzinfo if read else None
+    return clock if zone is None else replace(clock, zone=zone)
 
 
 def _by_age(said: Moment, off: float | None, received: datetime) -> datetime:

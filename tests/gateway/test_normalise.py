@@ -356,3 +356,17 @@ def test_a_wrong_key_says_what_to_write(settings: dict[str, Any], remedy: str) -
 def test_published_loinc_codes_pass() -> None:
     for code in ("94558-4", "2339-0", "38379-4", "718-7", "8310-5", "100964-6", "1988-5"):
         assert Map(loinc=code).loinc == code
+
+
+@pytest.mark.parametrize(
+    ("now", "time"),
+    [
+        ("20260112150335+0100", "2026-01-12T13:29:06Z"),  # the message's own zone goes before the device's
+        ("20260112150335", "2026-01-12T09:29:06Z"),
+        ("2026-01-12T15:03:35-00:00", "2026-01-12T09:29:06Z"),  # a zone that is not known
+    ],
+)
+def test_a_messages_zone_is_that_of_its_times(now: str, time: str) -> None:
+    observation = made(said("5", device_time="20260112142906", now=now), timezone="Asia/Karachi")
+    assert observation["time"] == time
+    assert observation["device_time"] == "20260112142906"
