@@ -265,13 +265,22 @@ CARE: Final = (
             "ignore": ["LastName", "Firstname", "Birthday", "Sex", "Company", "rShort"],
             "keep_rest": False,
             "key": ["No", "SampleNo."],
-            "results": [{"value": "Result", "quantity": "strip-result", "words": ["MTBC DNA detected"]}],
-            "panel": ["GenoType MTBDRplus"],
+            "calls": {"No MTBC DNA detected.": "not-detected", "No MTBC DNA detected": "not-detected"},
+            "results": [
+                {
+                    "call": "Result",
+                    "split": "/",
+                    "pattern": r"(?i)^(?P<test>[A-Z]{2,4})(?: DNA)?\s+"
+                    r"(?P<call>detected|resistant|sensitive|susceptible)\.?$",
+                    "words": ["resistant", "susceptible"],
+                }
+            ],
+            "panel": ["RMP", "INH"],
         },
         device={"time_format": "dmy", "decimal": ","},
         evidence=Evidence.RECORDING,
         recordings=(f"{CDX}/csvs/genoscan_sample.csv",),
-        note="the strip's whole text as one result: what it says of each drug is for a person to read",
+        note="a call a drug; what the strip says of genes stays a text",
     ),
     Variant(
         name="flex2",

@@ -394,3 +394,16 @@ def test_any_bytes_end_in_drafts_or_a_refusal(data: bytes, variant: str) -> None
         decode(data, variant)
     except DecodeError as error:
         assert error.reason in (Reason.UNREADABLE, Reason.ENCODING, Reason.TOO_LONG)
+
+
+def test_a_strips_text_is_a_call_a_drug_and_never_one_for_all() -> None:
+    head = "No;TypeOfTest;Strip-Type;SampleNo.;PID;DateOfAnalysis;Result\n"
+    row_ = "1;MTBDRplus;Patient;1;A1;18.2.2009;MTBC DNA detected/rpoB MUT/RMP resistant/INH sensitive\n"
+    drafts = decode(head + row_ + "2;MTBDRplus;Control;2;A2;18.2.2009;No MTBC DNA detected.\n", "genoscan")
+    assert [(draft.kind, draft.test, draft.interpretation) for draft in drafts] == [
+        (Kind.RESULT, "MTBC", "detected"),
+        (Kind.RESULT, "MTBDRplus", "rpoB MUT"),
+        (Kind.RESULT, "RMP", "resistant"),
+        (Kind.RESULT, "INH", "sensitive"),
+        (Kind.QC, "MTBDRplus", "not-detected"),
+    ]
