@@ -240,6 +240,20 @@ VARIANTS = (
         "microlitre and the call, told apart by the LOINC code in R3 (published message logs).",
     ),
     Dialect(
+        name="cobas-u",
+        models=("Roche Urisys 1100", "Roche cobas u 411"),
+        sign=r"(?i)^(urisys|cobas[ _-]?u[ _-]?\d)",
+        options={
+            "specimen": ("O3", "O4.2"),
+            "value": "R4.1",
+            "call": "R4.2",
+            "qualitative": _GRADES,
+            "time": ("R13", "R12", "O15", "O23", "H14"),
+        },
+        note="R4 is `concentration^grade`, or one of them; the specimen's identifier may stand behind the running "
+        "number in O4 (the operators' manuals' printed examples).",
+    ),
+    Dialect(
         name="vitros",
         models=("Ortho VITROS ECi", "Ortho VITROS ECiQ", "Ortho VITROS 250/350/5600"),
         sign=r"(?i)^VITROS",

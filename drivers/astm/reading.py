@@ -68,7 +68,8 @@ def read(reader: Reader, options: AstmOptions) -> Read:
         found.call = "positive"
     found.value = value or None
     if options.call and found.call is None:
-        found.call = reader.peek(options.call) or None
+        told = reader.peek(options.call)
+        found.call = _call(told, options) or told or None
         reader.used(options.call)
     return found
 

@@ -30,6 +30,8 @@ _NO_RESULT = re.compile(
 )
 _INVALID = frozenset({"INVALID", "INVALIDE", "NON VALIDE", "UNGÜLTIG", "NO VÁLIDO", "NON VALIDO", "INVÁLIDO"})
 _CHECKS = frozenset({"PASS", "FAIL", "NA", "RÉUSSITE", "ÉCHEC", "S/O"})  # of the cartridge's own controls and probes
+# The cartridge's own controls, by name: sample processing and adequacy, internal standards, probe checks.
+_CONTROL = re.compile(r"(SPC|SAC|IQS|QC|PCC|CIC|IC)([ _-].*)?")
 _LOGARITHMS = {"copies/ml": "{Log_copies}/mL", "cp/ml": "{Log_copies}/mL", "iu/ml": "{Log_IU}/mL"}
 _NOBODY = "<None>"
 _TIMES = ("R13", "R12")
@@ -151,9 +153,12 @@ def _unit(record: Record, reader: Reader) -> str | None:
 
 
 def _kind(record: Record, main: Record, options: GeneXpertOptions) -> Kind:
-    """Of the rows below a result PASS, FAIL and INVALID say how control or probe fared: no result of the specimen's."""
+    """Rows of the cartridge's controls, and of the rows below a result PASS, FAIL and INVALID, say how control or probe
+    fared: no result of the specimen's."""
     if any(mark.fits(record) for mark in options.qc):
         return Kind.QC
+    if _CONTROL.fullmatch(record.component(3, 7)):
+        return Kind.STATUS
     call = record.component(4, 1).upper()
     checks = main is not record and (call in _CHECKS | _INVALID or _NO_RESULT.fullmatch(call))
     return Kind.STATUS if checks else Kind.RESULT

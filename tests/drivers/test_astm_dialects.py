@@ -88,6 +88,8 @@ SENDERS = {
     "U-WAM^00-22_Build003^A1494": "sysmex-u",
     "UF-5000^00-01": "sysmex-u",
     "VITROS": "vitros",
+    "URISYS1100^99305^SW5.31": "cobas-u",
+    "cobas u 411^8^3.2.0.1001": "cobas-u",
     "pocH-100i^00-01^^^^A1^B1": "sysmex-x",
     "CS-2500^01-70^21768": "sysmex-ca",
     "CA-1500^00": "sysmex-ca",

@@ -129,10 +129,18 @@ def test_a_row_with_a_cartridge_of_its_own_keeps_it() -> None:
 @pytest.mark.parametrize("call", ["PASS", "FAIL", "NA", "RÉUSSITE", "INVALID", "NO RESULT"])
 def test_how_a_control_or_probe_fared_is_no_result(call: str) -> None:
     result, control, cycle = read(
-        main("NEGATIVE^"), f"R|2|^^^HIV-1_VL 2^^^IQS-H^|{call}^|||", "R|3|^^^HIV-1_VL 2^^^IQS-H^Ct|^24.7|||"
+        main("NEGATIVE^"), f"R|2|^^^HIV-1_VL 2^^^rpoB1^|{call}^|||", "R|3|^^^HIV-1_VL 2^^^rpoB1^Ct|^24.7|||"
     )
     assert (result.kind, control.kind, cycle.kind) == (Kind.RESULT, Kind.STATUS, Kind.RESULT)
     assert (control.value, control.device_time, cycle.value) == (call, result.device_time, "24.7")
+
+
+@pytest.mark.parametrize("name", ["SPC", "SPC-ahpC", "SAC", "IQS-H", "QC-1", "QC Check"])
+def test_rows_of_the_cartridges_controls_are_no_results(name: str) -> None:
+    rows = [f"R|1|^P^^X^Xpert^4^{name}^|^|||||F", f"R|2|^P^^X^^^{name}^|NEG^|||", f"R|3|^P^^X^^^{name}^Ct|^27.1|||"]
+    text = "\r".join(["H|@^\\|", "P|1", "O|1|S1||^^^P", *rows, "L|1|N", ""])
+    drafts = GENEXPERT.decode(Message(text.encode()), GENEXPERT.options())
+    assert {draft.kind for draft in drafts} == {Kind.STATUS}
 
 
 def test_nobody_is_no_operator() -> None:
