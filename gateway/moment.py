@@ -11,7 +11,8 @@ from drivers.kit.observation import Draft
 from drivers.kit.values import TimeOrder, device_time
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)  # a clock that says less has never been set
+EARLIEST: Final = datetime(2015, 1, 1, tzinfo=UTC)  # a clock of ours that says less has never been set
+OLDEST: Final = datetime(2005, 1, 1, tzinfo=UTC)  # of an instrument's: old results are exported, too
 DAY: Final = 86_400.0  # seconds
 MOST_WAIT: Final = timedelta(days=30)  # between a measurement and its message, believed of a clock that is wrong
 MOST_AGE: Final = 10 * 366 * 86_400.0  # seconds
@@ -75,8 +76,8 @@ def best(draft: Draft, received: datetime, clock: Clock) -> Moment:
     """When it was measured: by the instrument's clock where that can be, else by how long before it was sent, else
     when it was received.
 
-    A time before 2015, more than a day ahead, or ahead by more than the device's `clock_limit` is not believed. One
-    with only a date is not midnight: the date stands in `device_time`.
+    A time before 2005 (of a clock that is not right now), more than a day ahead, or ahead by more than the device's
+    `clock_limit` is not believed. One with only a date is not midnight: the date stands in `device_time`.
     """
     if draft.device_time is None:
         if draft.age is not None and 0 <= draft.age < MOST_AGE:
@@ -88,7 +89,8 @@ def best(draft: Draft, received: datetime, clock: Clock) -> Moment:
         return Moment(received, doubt=f"time not understood: {draft.device_time[:40]}")
     off = offset(draft, received, clock)
     ahead = max((said.at - received).total_seconds(), float("-inf") if off is None else off)
-    if said.at < EARLIEST or (ahead > DAY and received >= EARLIEST):
+    set_right = off is not None and abs(off) <= DAY
+    if (said.at < OLDEST and not set_right) or (ahead > DAY and received >= EARLIEST):
         at = _by_age(said, off, received)
         return Moment(at, f"device clock impossible: {draft.device_time[:40]}", day_only=said.day_only)
     if said.day_only:

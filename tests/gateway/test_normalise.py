@@ -176,7 +176,7 @@ def test_names_are_made_of_the_most_telling_part() -> None:
     ("device_time", "settings", "time", "reason"),
     [
         ("20260115092830", {"timezone": "Asia/Karachi"}, "2026-01-15T04:28:30Z", None),
-        ("20080715120000", {"timezone": "Asia/Karachi"}, "2026-01-15T08:48:30.25Z", "impossible"),
+        ("20010715120000", {"timezone": "Asia/Karachi"}, "2026-01-15T08:48:30.25Z", "impossible"),
         ("20260115092830+0300", {"timezone": "Asia/Karachi"}, "2026-01-15T06:28:30Z", None),
         ("unix:1768466000.5", {}, "2026-01-15T08:33:20.5Z", None),
         ("20260115", {}, "2026-01-15T08:48:30.25Z", None),
@@ -370,3 +370,19 @@ def test_a_messages_zone_is_that_of_its_times(now: str, time: str) -> None:
     observation = made(said("5", device_time="20260112142906", now=now), timezone="Asia/Karachi")
     assert observation["time"] == time
     assert observation["device_time"] == "20260112142906"
+
+
+@pytest.mark.parametrize(
+    ("sent", "now", "believed"),
+    [
+        ("20120626085300", None, True),  # an export of years ago
+        ("20000101000800", None, False),  # a clock that was never set
+        ("19700101000400", None, False),
+        ("20030402101500", "20260115084830", True),  # its clock is right today
+        ("20000101000800", "20000101000900", False),
+    ],
+)
+def test_an_old_result_is_told_from_a_clock_that_was_never_set(sent: str, now: str | None, believed: bool) -> None:
+    observation = made(said("5", device_time=sent, now=now))
+    assert (observation["time"][:4] == sent[:4]) is believed
+    assert (observation["quality"] == "good") is believed
