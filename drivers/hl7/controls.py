@@ -17,14 +17,14 @@ _LEFT: Final = (1, 4, 17, 18, 19)  # of the OBR
 def in_order(header: Segment, order: Order) -> None:
     """Give an order that is a control's the segments others send: its material, and its result where it has none."""
     obr = order.obr
-    if obr is None or header.at(16) != "2" or not obr.at(13):
+    if obr is None or header.at(16) != "2" or not (obr.at(13) and obr.at(20)):
         return
     material = _segment(obr, "INV", _INV)
     material.fields[3] = "CO"
     order.specimen = order.specimen or Specimen()
     order.specimen.contents.append(material)
     order.obr = _segment(obr, "OBR", {**{number: number for number in _LEFT}, 2: 13})
-    if not order.entries and obr.at(20):
+    if not order.entries:
         obx = _segment(obr, "OBX", _OBX)
         obx.fields[2] = "NM"
         order.entries.append(Entry(header, order, obx))

@@ -8,7 +8,12 @@ from drivers.kit.dialects import preset, recogniser
 from drivers.kit.observation import Status
 
 INTELIS = "github.com/deforay/intelis-interfacing captures of {}"
-
+BLOOD_COUNTS = (
+    *SUPPLEMENTS,
+    Mark(field="OBX-2", equals="IS"),
+    Mark(field="OBX-3.1", pattern=r"^(0\d{4}|1[25]\d{3}|30525-0)$"),
+    Mark(field="OBX", pattern=r"^OBX\|\d*\|ST\|\^[^|]*\^99MRC"),
+)
 
 VARIANTS = (
     Variant(
@@ -77,6 +82,22 @@ VARIANTS = (
         "stay with the result (Cepheid LIS interface, HL7 part, as published for OpenELIS).",
     ),
     Variant(
+        name="zybio",
+        models=("Zybio Q3", "Zybio Z3"),
+        sign=r"(?i)^[^|]*\|Zybio\b",
+        options={
+            "specimen": ("OBR-2", "OBR-3"),
+            "operator": ("OBR-16",),
+            "supplements": BLOOD_COUNTS,
+            "control_lot": ("OBR-3",),
+            "control_expiry": ("OBR-6",),
+            "shape": "ORU^R01",
+            "sender": "Q3",
+        },
+        note="As Mindray's BC series, but a control's name stands in OBR-2, its lot in OBR-3 and that lot's expiry in "
+        "OBR-6; OBX-4 of a control is its target and deviation (messages published by integrators).",
+    ),
+    Variant(
         name="mindray-bc",
         models=(
             "Mindray BC-5000",
@@ -89,18 +110,16 @@ VARIANTS = (
         sign=r"99MRC",
         options={
             "specimen": ("OBR-3", "OBR-2"),
-            "supplements": (
-                *SUPPLEMENTS,
-                Mark(field="OBX-2", equals="IS"),
-                Mark(field="OBX-3.1", pattern=r"^(0\d{4}|1[25]\d{3}|30525-0)$"),
-                Mark(field="OBX", pattern=r"^OBX\|\d*\|ST\|\^[^|]*\^99MRC"),
-            ),
+            "supplements": BLOOD_COUNTS,
             "operator": ("OBX-16.1", "OBR-32"),
+            "control_lot": ("PID-3.1",),
+            "control_expiry": ("PID-7",),
             "shape": "ORU^R01",
             "sender": "BC-5300",
         },
         note="Results are numbers with LOINC or 99MRC codes; modes, ages, alarms and histograms are not results; "
-        "QC is MSH-11 Q or order 00003 on (communication protocols of the BC series).",
+        "QC is MSH-11 Q or order 00003 on, with the control's lot in PID-3 and its expiry in PID-7 (communication "
+        "protocols of the BC series).",
     ),
     Variant(
         name="mindray-chemistry",
@@ -110,7 +129,6 @@ VARIANTS = (
             "test": ("OBX-4", "OBX-3.1", "OBX-3.2", "OBX-3.4"),
             "specimen": ("OBR-2", "OBR-3"),
             "no_value": ("-268435455", "-268435455.000000"),
-            "control_in_order": True,
             "shape": "ORU^R01",
             "sender": "Mindray",
         },

@@ -69,8 +69,7 @@ def _drafts(message: Hl7Message, options: Hl7Options) -> Iterator[Draft]:
     options, dialect = recognised(signature(message), options)
     count = 0
     for order in orders(message):
-        if options.control_in_order:
-            in_order(message.header, order)
+        in_order(message.header, order)
         for _, draft in order_drafts(order, options, dialect):
             count += 1
             yield draft

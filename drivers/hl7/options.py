@@ -60,6 +60,8 @@ class Mark(BaseModel):
         return re.search(self.pattern or "", text) is not None
 
 
+# Who or what is called a control and nothing else is one; longer names may be anybody's.
+CONTROL: Final = r"(?i)^(QC|control|ctrl)$"
 CONTROLS = (
     Mark(field="SPM-11", pattern=r"^[QCEVOFB]$"),  # table 0369
     Mark(field="INV-3", equals="CO"),  # of the specimen's own container; table 0384
@@ -70,8 +72,7 @@ CONTROLS = (
     Mark(field="OBR-4.4", pattern=r"^[LPE]?QC$"),
     Mark(field="OBR-11", equals="Q"),  # as in LIS02-A2's O-12
     Mark(field="PID-3.4", equals="QC"),
-    # Who or what is called a control and nothing else is one; longer names may be anybody's.
-    *(Mark(field=field, pattern=r"(?i)^(QC|control|ctrl)$") for field in ("PID-2", "PID-3", "OBR-2", "OBR-3", "SPM-2")),
+    *(Mark(field=field, pattern=CONTROL) for field in ("PID-2", "PID-3", "OBR-2", "OBR-3", "SPM-2")),
     Mark(field="PID-5", equals="QC"),
 )
 # What is asked or told of the person when a test is ordered: LOINC of ages and of the questions of public health.
@@ -84,6 +85,7 @@ SUPPLEMENTS = (
     Mark(field="OBX-3.4", pattern=r"^S_"),
     Mark(field="OBX-29", pattern=r"^(AOE|ASC|QST|SCI)$"),  # v2.8.2 table 0936: answers to questions, no results
     Mark(field="OBX-3.1", pattern=f"^({'|'.join(QUESTIONS)})$"),
+    Mark(field="OBX-3.2", pattern=r"^[Aa]ge$"),  # of the person
     Mark(field="OBX-3.2", pattern=r"^MDC_(ATTR_|DEV_.*_(MDS|VMD|CHAN)$)"),  # ISO/IEEE 11073: devices and their parts
     Mark(field="OBX-2", pattern=r"^(ED|RP|NA|MA|DR|TS|DT|TM|DTM|EI|CX|XCN|XPN|XAD|XTN|XON|AD|PN|FC|HD)$"),
 )
@@ -136,8 +138,9 @@ class Hl7Options(Options):
     lot_expiry: tuple[Place, ...] = ("INV-12",)
     noted: dict[Literal["lot", "lot_expiry", "run"], Noted] = Field(default_factory=dict)
     """What remarks (NTE-3) say in passing: patterns with one group."""
-    control_in_order: bool = False
-    """Of a control's message (MSH-16 is 2) the OBR says everything, in the places of Mindray's BS series."""
+    control_lot: tuple[Place, ...] = ()
+    """Where only controls say their lot: in messages of patients something else stands there."""
+    control_expiry: tuple[Place, ...] = ()
     qc: tuple[Mark, ...] = CONTROLS
     """Marks of a control material; any one of them makes the result a QC result."""
     supplements: tuple[Mark, ...] = SUPPLEMENTS

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
-from drivers.hl7.options import Hl7Options
+from drivers.hl7.options import CONTROL, Hl7Options
 from drivers.hl7.values import CODED, Said, flag_texts, flags, said
 from drivers.kit.hl7 import Segment
 from drivers.kit.hl7_groups import Entry, Order, located
@@ -144,14 +144,12 @@ def _draft(result: _Result, options: Hl7Options, dialect: str | None) -> Draft:
     if quality is Quality.GOOD and (doubt := _doubt(entry, told, options)):
         quality, why = Quality.UNCERTAIN, doubt
     specimen, _ = reader.first(options.specimen)
-    patient, _ = reader.first(options.patient)
-    if patient and patient.casefold() in {word.casefold() for word in options.no_patient}:
-        patient = None
     operator, _ = reader.first(options.operator)
     run, _ = reader.first(options.run)
     kind = Kind.QC if any(mark.fits(entry) for mark in options.qc) else Kind.RESULT
     noted = _noted(entry, options)
     lot, lot_expiry = _lot(reader, entry, options, kind, test)
+    patient = _patient(reader, options, kind, lot)
     attributes = reader.attributes(options.demographics) | told.extra | _said_besides(result, options, test)
     for name, text in (("time_source", source), ("dialect", dialect)):
         if text:
@@ -211,11 +209,20 @@ def _said_besides(result: _Result, options: Hl7Options, test: str) -> dict[str, 
     return told
 
 
+def _patient(reader: _Reader, options: Hl7Options, kind: Kind, lot: str | None) -> str | None:
+    """Who it is of; of a control, nobody where only that it is one stands there."""
+    patient, _ = reader.first(options.patient)
+    if patient is None or patient.casefold() in {word.casefold() for word in options.no_patient}:
+        return None
+    return None if kind is Kind.QC and (patient == lot or re.fullmatch(CONTROL, patient)) else patient
+
+
 def _lot(reader: _Reader, entry: Entry, options: Hl7Options, kind: Kind, test: str) -> tuple[str | None, str | None]:
     """A control's lot is its own; a patient's result has its reagent's."""
-    lot, _ = reader.first(options.lot)
-    expiry, _ = reader.first(options.lot_expiry)
-    return (lot, expiry) if lot or kind is Kind.QC else _reagent_lot(entry, test)
+    own = kind is Kind.QC
+    lot, _ = reader.first((*options.control_lot, *options.lot) if own else options.lot)
+    expiry, _ = reader.first((*options.control_expiry, *options.lot_expiry) if own else options.lot_expiry)
+    return (lot, expiry) if lot or own else _reagent_lot(entry, test)
 
 
 def _reagent_lot(entry: Entry, test: str) -> tuple[str | None, str | None]:

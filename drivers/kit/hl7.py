@@ -92,12 +92,15 @@ class Delimiters:
 
 
 def declared(header: str) -> Delimiters:
-    """The delimiters of an MSH, BHS or FHS segment. Doubled ones (`^~\\\\\\\\&` of some exports) count once."""
+    """The delimiters of an MSH, BHS or FHS segment. Doubled ones (`^~\\\\\\\\&` of some exports) count once; where the
+    backslash was lost on the way (`^~&`), it is the escape character all the same."""
     mark = header[3]
     marks: list[str] = []
     for char in header[4:].split(mark, 1)[0]:
         if char not in marks:
             marks.append(char)
+    if marks[2:] == ["&"]:
+        marks.insert(2, "\\")
     component, repeat, escape, sub = (*marks, "", "", "", "")[:4]
     return Delimiters(mark, component, repeat, escape, sub)
 

@@ -23,6 +23,11 @@ _NO_ANSWER = (b"NE", b"ER")
 _OFFSET = re.compile(rb"[+-]\d{4}\s*$")
 _QUERIES = re.compile(rb"QBP|QRY|QSB|QVR|EQQ|SPQ|VQQ|RQQ")
 _POINT_OF_CARE = (b"R30", b"R31", b"R32")  # results of point-of-care devices: answered as R33 (v2.5.1 7.3.3 to 7.3.5)
+# Chemistry analysers of Mindray's kind: MSH-16 says what a result is of, and is read back with MSA-3 and MSA-6 from an
+# MSH that goes as far as theirs.
+_SUBJECTS = (b"0", b"1", b"2")
+_THEIR_HEADER: Final = 21  # fields
+_ACCEPTED = (b"Message accepted", b"", b"", b"0", b"")
 _POSITIVE, _NEGATIVE = (b"AA", b"CA"), (b"AE", b"AR", b"CE", b"CR")
 
 
@@ -134,7 +139,10 @@ class Answering:
         cells = [b"MSH", asked.field(2), asked.field(5), asked.field(6), asked.field(3), asked.field(4)]
         cells += [when.encode(), b"", kind, own, asked.field(11) or b"P", version, b"", b"", b"", b"", b""]
         cells += [asked.field(18), b"", b"", asked.field(21)]
-        while not cells[-1]:
+        if subject := asked.field(16).strip() in _SUBJECTS:
+            cells[15] = asked.field(16)
+        least = _THEIR_HEADER if subject or asked.kind() == b"QRY" else 0
+        while not cells[-1] and len(cells) > least:
             cells.pop()
         return asked.mark.join(cells) + b"\r"
 
@@ -145,7 +153,8 @@ class Answering:
         parts = [b"ACK", trigger, b"ACK"] if trigger and _structured(asked) else [b"ACK", trigger]
         kind = asked.component.join(part for part in parts if part)
         mark = asked.mark
-        answer = self._reply(asked, kind, now) + mark.join((b"MSA", code, asked.field(10), text)).rstrip(mark) + b"\r"
+        rest = _ACCEPTED if code == b"AA" and asked.field(16).strip() in _SUBJECTS else (text,) if text else ()
+        answer = self._reply(asked, kind, now) + mark.join((b"MSA", code, asked.field(10), *rest)) + b"\r"
         if code != b"AR":
             return answer
         c = asked.component
@@ -186,9 +195,9 @@ class Answering:
         if _segment(data, b"QRD", mark) is None:
             return None
         rows = (
-            mark.join((b"MSA", b"AA", asked.field(10), b"Message accepted", b"", b"", b"0")),
-            mark.join((b"ERR", b"0")),
-            mark.join((b"QAK", b"SR", b"NF")),
+            mark.join((b"MSA", b"AA", asked.field(10), *_ACCEPTED)),
+            mark.join((b"ERR", b"0", b"")),
+            mark.join((b"QAK", b"SR", b"NF", b"")),
         )
         return self._reply(asked, c.join((b"QCK", asked.kind(2))), now) + b"\r".join(rows) + b"\r"
 

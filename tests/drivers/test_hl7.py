@@ -134,6 +134,7 @@ def test_delimiters_come_from_the_header_and_doubled_ones_count_once() -> None:
     assert declared("MSH|^~\\\\&|") == Delimiters()
     assert declared("MSH$*!%@$") == Delimiters("$", "*", "!", "%", "@")
     assert declared("MSH|^~\\&#|") == Delimiters()
+    assert declared("MSH|^~&|") == Delimiters()  # the backslash was lost on the way
     assert declared("MSH|^|") == Delimiters("|", "^", "", "", "")
     (obx,) = only(b"MSH_^~\\&_A_B\rOBX_1_NM_K^L__5\r")
     assert (obx.at(3, 2), obx.at(5)) == ("L", "5")
@@ -326,6 +327,15 @@ def fields(reply: bytes, name: str) -> list[str]:
     return [cells[0], "|", *cells[1:]] if name == "MSH" else cells
 
 
+def test_who_says_in_its_header_what_a_result_is_of_reads_that_back() -> None:
+    head = header("ORU^R01", version="2.3.1", application="2", charset="ASCII", control="7")
+    (reply,) = replies(message("OBR|1", head=head))
+    assert fields(reply, "MSH")[16:] == ["2", "", "ASCII", "", "", ""]
+    assert fields(reply, "MSA") == ["MSA", "AA", "C-7", "Message accepted", "", "", "0", ""]
+    (reply,) = replies(message("OBR|1", head=header("ORU^R01", application="0", control="").replace("|C-|", "||")))
+    assert fields(reply, "MSA")[1:4] == ["AA", "", "Message accepted"]
+
+
 def test_an_acknowledgement_in_original_mode() -> None:
     data = message("OBX|1|NM|A||5", head=header("OUL^R22^OUL_R22", charset="UNICODE UTF-8") + "|||LAB-29^IHE")
     (event,) = answered(data)
@@ -443,7 +453,7 @@ def test_answers_are_never_answered(kind: str) -> None:
         ),
         (
             *("QRY^Q02", "2.3.1", ("QRD|20260101|R|D|1|||RD|S1|OTH|||T",)),
-            {"MSH": "QCK^Q02", "QAK": "QAK|SR|NF", "ERR": "ERR|0"},
+            {"MSH": "QCK^Q02", "QAK": "QAK|SR|NF|", "ERR": "ERR|0|"},
         ),
         ("ORM^O01", "2.3.1", ("ORC|RF||S1||IP",), {"MSH": "ORR^O02", "MSA": "MSA|AR|C-1"}),
         ("QCN^J01^QCN_J01", "2.5", ("QID|T1|N/D",), {"MSH": "ACK^J01^ACK", "MSA": "MSA|AA|C-1"}),

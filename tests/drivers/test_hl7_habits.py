@@ -98,6 +98,55 @@ def test_a_control_whose_order_says_everything() -> None:
         read(BS_CONTROL[0].replace("||2||", "||1||"), BS_CONTROL[1])  # a calibration: nobody knows its places
 
 
+BC_HEAD = r"MSH|^~\&|||||20260115101010||ORU^R01|1|{mode}|2.3.1||||||UNICODE"
+BC_ROWS = (
+    "OBX|1|IS|08001^Take Mode^99MRC||O||||||F",
+    "OBX|2|NM|30525-0^Age^LN||42|yr|||||F",
+    "OBX|3|NM|6690-2^WBC^LN||8.13|10*9/L|4.00-10.00|N|||F",
+    "OBX|4|IS|12045^Multiple alerts^99MRC||T||||||F",
+    "OBX|5|NM|15004^WBC Histogram. Meta Length^99MRC||1||||||F",
+)
+
+
+def test_a_blood_counts_control_has_its_lot_where_patients_have_their_number() -> None:
+    control = "PID|1||SYN-LOT^^^^MR||||20281220000000", "OBR|1||1|00003^LJ QCR^99MRC|||20260115100000"
+    (draft,) = read(BC_HEAD.format(mode="Q"), *control, *BC_ROWS)
+    assert told([draft], "kind", "value", "specimen", "patient", "lot", "lot_expiry") == [
+        (Kind.QC, "8.13", "1", None, "SYN-LOT", "20281220000000")
+    ]
+    person = "PID|1||SYN-7^^^^MR||||19811220000000", "OBR|1||S1|00001^Automated Count^99MRC|||20260115100000"
+    (draft,) = read(BC_HEAD.format(mode="P"), *person, *BC_ROWS)
+    assert told([draft], "kind", "specimen", "patient", "lot", "lot_expiry") == [
+        (Kind.RESULT, "S1", "SYN-7", None, None)
+    ]
+
+
+@pytest.mark.parametrize("marks", [r"^~\&", "^~&"])
+def test_an_immunoassay_analyser_of_a_blood_count_analysers_kind(marks: str) -> None:
+    sender = f"MSH|{marks}|Q3|Zybio|||20260104192722||ORU^R01|1|{{}}|2.3.1||||||UNICODE"
+    (draft,) = read(
+        *(sender.format("P"), "PID|1||SYN-1^^^^MR"),
+        "OBR|3008||S9|01001^Automated Count^99MRC||20260104100000|20260104100500||||||||PLASMA|tester1||||||||HM",
+        *("OBX|1|IS|03001^Take Mode^99MRC||O||||||F", "OBX|2|NM|31525-0^Age^LN||12|yr|||||F"),
+        *("OBX|4|IS|03004^Sys Seq^99MRC||3008||||||F", r"OBX|6|NM|6806-1^SAA^LN||125.00|ug\S\mL|<10|A~H|6806||F"),
+    )
+    assert told([draft], "test", "value", "unit", "specimen", "operator", "flags") == [
+        ("6806-1", "125.00", "ug^mL", "S9", "tester1", ("A", "H"))
+    ]
+    (draft,) = read(
+        *(sender.format("Q"), "OBR|1|QC solution 1|SYN-LOT|02001^QCR^99MRC||20280731"),
+        *("OBX|1|IS|03006^Qc Level^99MRC||M||||||F", "OBX|2|NM|6802-1^cTnT^LN|5^0.5|0.03|ng/mL|<0.04|N|6802||F"),
+    )
+    assert told([draft], "kind", "value", "specimen", "patient", "lot", "lot_expiry") == [
+        (Kind.QC, "0.03", "QC solution 1", None, "SYN-LOT", "20280731")
+    ]
+
+
+def test_a_patient_who_is_called_a_control_is_nobody() -> None:
+    (draft,) = read(head(), "PID|1||QC", "OBR|1||L1|P", "OBX|1|NM|A||5|mg/L|||||F")
+    assert told([draft], "kind", "patient") == [(Kind.QC, None)]
+
+
 def test_a_chemistry_analysers_tube_stands_in_the_placers_number() -> None:
     (draft,) = read(
         head("urit|8030"),
