@@ -32,6 +32,7 @@ __all__ = ["DeviceSettings", "Normaliser", "TestMap", "loinc_check_digit", "slug
 
 DIGITS = re.compile(r"[+-]?\d[\d.,' ]*")
 TITRE = re.compile(r"1 ?: ?\d{1,6}")
+GRADE: Final = re.compile(r"\+{1,4}|\+-|\+/-|±|[1-4]\+|\+[1-4]|[1-4]\(\+\)|\([1-4]\+\)")  # how much, on a test strip
 OFFSETS: Final = 20  # messages by which an instrument's clock is judged
 MEANINGS: Final = frozenset(Interpretation)
 
@@ -198,6 +199,8 @@ class Normaliser:
         own = self._words.get(text.casefold())  # even of a number: "1" may be a site's word for positive
         if own is not None and draft.interpretation is None:
             work.interpretation = own
+        if GRADE.fullmatch(text) and draft.kind in (Kind.RESULT, Kind.QC) and not (draft.unit or test.unit):
+            return  # "+1" of a strip is no number
         found = number(text, test.decimal or self._settings.decimal, self._settings.thousands)
         if found is not None:
             self._number(found, value, draft, work)

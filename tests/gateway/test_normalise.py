@@ -386,3 +386,11 @@ def test_an_old_result_is_told_from_a_clock_that_was_never_set(sent: str, now: s
     observation = made(said("5", device_time=sent, now=now))
     assert (observation["time"][:4] == sent[:4]) is believed
     assert (observation["quality"] == "good") is believed
+
+
+@pytest.mark.parametrize("grade", ["+1", "2+", "1(+)", "+++", "+-", "±"])
+def test_a_strips_grade_is_a_text(grade: str) -> None:
+    observation = made(said(grade))
+    assert (observation["value"], observation["quality"], observation["interpretation"]) == (grade, "good", None)
+    assert made(said("+1", "mmol/L"))["value"] == 1
+    assert made(said("+1.2"))["value"] == 1.2
