@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 SYSTEM := mosquitto victoria-metrics influxdb chromium socat
 
-.PHONY: setup demo test check bench lock schema instruments clean
+.PHONY: setup demo test chaos check bench lock schema instruments clean
 
 setup: $(VENV)/.ready
 
@@ -33,6 +33,10 @@ $(VENV)/.ready-system:
 # The crash and load tests share the machine with nothing else, so they come by themselves.
 test: $(VENV)/.ready-dev $(VENV)/.ready-system
 	$(BIN)/python -m pytest $(ARGS)
+
+# Every simulator at once on one daemon, an hour of simulated time in a minute; it wants a quiet machine.
+chaos: $(VENV)/.ready-dev $(VENV)/.ready-system
+	$(BIN)/python -m pytest -m chaos tests/system/test_chaos_bench.py $(ARGS)
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

@@ -93,6 +93,8 @@ def against(ledgers: Iterable[Path], rows: Iterator[tuple[int, bytes]]) -> tuple
             continue  # what an instrument says of itself stands in no ledger
         counts["stored"] += 1
         one = _match(meant, row, found)
+        if one is None and (row["value"], row["interpretation"]) == (None, None):
+            continue  # "it did not answer" claims nothing
         if one is None:
             _note(offenders, counts, "invented", f"seq {seq}: {row['device']} {row['quantity']} {row['value']}")
             continue
@@ -128,11 +130,28 @@ def _match(meant: _Meant, row: dict[str, Any], found: Counter[int]) -> dict[str,
         else:
             equal = meant.entries.get((device, row["quantity"], _value(row["value"])), [])
             # Where the instrument said its time, that must be the one meant; elsewhere equal values take turns.
-            if row["device_time"]:
-                at = _seconds(row["time"])
+            if (at := _said(row)) is not None:
                 equal = [one for one in equal if abs(_seconds(one["time"]) - at) < NEAR]
             candidates += equal
     return next((one for one in candidates if not found[id(one)]), candidates[0] if candidates else None)
+
+
+def _said(row: dict[str, Any]) -> float | None:
+    """The time the instrument said, as Unix seconds; None where it said none that can be read here."""
+    told = row["device_time"]
+    if not told:
+        return None
+    try:
+        if told.startswith("unix:"):
+            return float(told[5:])
+        at = datetime.fromisoformat(told)
+    except ValueError:
+        at = None
+    if at is not None and at.tzinfo is not None:
+        return at.timestamp()
+    # A time of its own zone and form: the stored one is the same, unless the clock was found wrong.
+    clock = str(row["attributes"].get("quality_reason", ""))
+    return None if "device clock" in clock or "clock_offset_s" in row["attributes"] else _seconds(row["time"])
 
 
 def _same_test(one: dict[str, Any], row: dict[str, Any]) -> bool:

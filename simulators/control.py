@@ -118,6 +118,7 @@ def status(instrument: Instrument) -> dict[str, Any]:
         "paused": instrument.paused,
         "sent": instrument.sent,
         "acknowledged": instrument.acknowledged,
+        "waiting": instrument.source.waiting,
         "rates": dict(instrument.faults.rates),
         "struck": {name: count for name, count in instrument.faults.struck.items() if count},
         "command": instrument.plan.command(),
