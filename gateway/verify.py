@@ -133,7 +133,12 @@ def _match(meant: _Meant, row: dict[str, Any], found: Counter[int]) -> dict[str,
             if (at := _said(row)) is not None:
                 equal = [one for one in equal if abs(_seconds(one["time"]) - at) < NEAR]
             candidates += equal
-    return next((one for one in candidates if not found[id(one)]), candidates[0] if candidates else None)
+    # Of equal ones those that were acknowledged must be there; the others may be.
+    for owed in (True, False):
+        for one in candidates:
+            if not found[id(one)] and bool(one.get("acknowledged")) is owed:
+                return one
+    return candidates[0] if candidates else None
 
 
 def _said(row: dict[str, Any]) -> float | None:

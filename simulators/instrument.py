@@ -102,6 +102,7 @@ class Instrument:
                 await self._endpoint.drop(how)
                 if seconds := away(how):
                     await asyncio.sleep(seconds)
+                self._wire.cut()  # what was said meanwhile was said to nobody
                 self._carry_out(self._again())
                 if drawing.done():
                     drawing.result()
