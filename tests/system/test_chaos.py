@@ -31,7 +31,7 @@ from simulators.rehearsal import Rehearsal
 from simulators.source import settled
 
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
-HOUR, QUARTER = 3600.0, 900.0
+HOUR, SHORT = 3600.0, 600.0  # a driver itself, each of its variants
 EVERY = 25.0  # seconds between two messages
 CHANCE = {Medium.LINE: 0.04, Medium.STREAM: 0.04, Medium.BROKER: 0.2, Medium.FOLDER: 0.2}  # of each fault, a write
 
@@ -57,7 +57,7 @@ def plan(way: Way, seed: int = SEED) -> Plan:
 def rehearsed(way: Way, faults: dict[str, float], seed: int = SEED) -> Rehearsal:
     channel = "lab/chaos/SENSOR" if way[2] in (Medium.BROKER, Medium.FOLDER) else ""  # Tasmota reads the last level
     rehearsal = Rehearsal(replace(plan(way, seed), faults=faults), channel)
-    rehearsal.run(QUARTER if way[1] else HOUR)
+    rehearsal.run(SHORT if way[1] else HOUR)
     return rehearsal
 
 
