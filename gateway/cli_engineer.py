@@ -97,7 +97,11 @@ def drivers_(
 @click.option("--speed", type=float, default=1.0, show_default=True, help="Model seconds a real second.")
 @click.option("--seed", type=int, default=None, help="Of the model and the faults. The same seed does the same again.")
 @click.option(
-    "--fault", "faults", multiple=True, metavar="NAME=P", help="A named fault and its probability; repeatable."
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME=P",
+    help="A fault and its probability a write; repeatable. `--fault list` describes them all.",
 )
 @click.option("--scenario", type=click.Path(path_type=Path, exists=True), help="A whole bench from a TOML file.")
 @click.option(

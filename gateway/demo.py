@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import logging
 import signal
 import socket
 import tempfile
+import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +19,13 @@ import click
 from gateway.app import serve
 from gateway.config import parse
 from gateway.foreground import run as foreground
+from gateway.links.link import LinkState
 from gateway.logs import configure
 from gateway.traffic import options_from
 
 if TYPE_CHECKING:
     from simulators.run import Wishes
-    from simulators.scenario import Scenario
+    from simulators.scenario import Bench, Scenario
 
 Tell = Callable[[str], None]
 
@@ -57,7 +60,8 @@ async def _demo(folder: Path, port: int, seconds: float | None) -> None:
             listener = group.create_task(listening.wait())
             await asyncio.wait({gateway, listener}, return_when=asyncio.FIRST_COMPLETED)
             listener.cancel()
-            others = [group.create_task(bench.run(), name="bench"), group.create_task(_after(seconds, stop))]
+            work = _subscribed(bench, port)
+            others = [group.create_task(work, name="bench"), group.create_task(_after(seconds, stop))]
             if not gateway.done():
                 _welcome(port, path)
             await gateway
@@ -65,6 +69,23 @@ async def _demo(folder: Path, port: int, seconds: float | None) -> None:
                 other.cancel()
     finally:
         await broker.shutdown()
+
+
+async def _subscribed(bench: Bench, port: int) -> None:
+    """Run the bench once every topic is subscribed: what is published before that, a broker gives nobody."""
+
+    def waiting() -> bool:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/devices", timeout=5) as answer:
+            told = {one["id"]: one["state"] for one in json.load(answer)["items"]}
+        placed = bench.scenario.instruments
+        return any(told.get(one.id) != LinkState.CONNECTED for one in placed if one.link == "mqtt")
+
+    for _ in range(50):
+        if not await asyncio.to_thread(waiting):
+            break
+        await asyncio.sleep(0.1)
+    await asyncio.sleep(0.5)  # asked for is not yet subscribed
+    await bench.run()
 
 
 def _welcome(port: int, path: Path) -> None:
@@ -124,6 +145,9 @@ def run_simulation(asked: dict[str, Any], echo: Tell) -> None:
     from simulators.plan import Plan
     from simulators.scenario import load
 
+    if "list" in asked["faults"]:
+        echo(faults.table())
+        return
     if asked["scenario"]:
         if asked["driver"]:
             raise LookupError("a scenario names its drivers. Leave DRIVER away, or --scenario.")

@@ -161,8 +161,14 @@ def _said(row: dict[str, Any]) -> float | None:
 
 def _same_test(one: dict[str, Any], row: dict[str, Any]) -> bool:
     """The instrument's name of the test, or the quantity it became."""
-    said = row["attributes"].get("test", row["quantity"])
-    return said in (one.get("test"), one.get("quantity")) or row["quantity"] == one.get("quantity")
+    said = _plain(row["attributes"].get("test", row["quantity"]))
+    named = [_plain(one[name]) for name in ("test", "quantity") if one.get(name)]
+    return said in named or row["quantity"] == one.get("quantity")
+
+
+def _plain(test: str) -> str:
+    """ "^^^GLU", "GLU" and "glu" are one test, as protocols write it."""
+    return test.strip("^ ").casefold()
 
 
 def _differs(one: dict[str, Any], row: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from drivers.kit import recording
+from simulators.faults import FAULTS
 from simulators.instrument import Instrument, Plan
 from tests.system.daemon import Daemon, eventually, free_port
 from tests.system.peers import Broker, SerialLine, deliver, frames
@@ -171,6 +172,13 @@ def test_a_whole_bench_and_the_gateway_it_configures(tmp_path: Path) -> None:
         ("lost", "doubled", "altered", "invented"), 0
     ), report
     assert report["acknowledged"] > 0
+
+
+def test_the_faults_are_listed() -> None:
+    done = subprocess.run(
+        [*COMMAND, "simulate", "--fault", "list"], capture_output=True, text=True, timeout=30, check=True
+    )
+    assert [line.split()[0] for line in done.stdout.splitlines()] == list(FAULTS)
 
 
 def test_what_is_asked_wrongly_is_said_in_one_line(tmp_path: Path) -> None:

@@ -48,6 +48,14 @@ def test_all_as_meant(tmp_path: Path) -> None:
     assert judged(tmp_path, [(meant, True)], [result("S1", 4.2)]) == {}
 
 
+def test_a_test_is_known_however_its_protocol_writes_it(tmp_path: Path) -> None:
+    meant = {"kind": "result", "quantity": "glu", "test": "^^^GLU", "specimen": "S1", "value": 4.2, "time": TIME}
+    renamed = result("S1", 4.2, attributes={"test": "GLU"}) | {"quantity": "glucose"}
+    assert judged(tmp_path, [(meant, True)], [renamed]) == {}
+    other = result("S1", 4.2, attributes={"test": "GLUT"}) | {"quantity": "glucose"}
+    assert judged(tmp_path, [(meant, True)], [other]) == {"lost": 1, "invented": 1}
+
+
 @pytest.mark.parametrize(
     ("rows", "wrong"),
     [
