@@ -157,7 +157,7 @@ def run_simulation(asked: dict[str, Any], echo: Tell) -> None:
         raise LookupError("nothing to simulate. Name a DRIVER (assaygate drivers lists them), or give --scenario.")
     plan = Plan(
         driver=asked["driver"],
-        link=asked["link"] or "pty",
+        link=asked["link"] or run.usual_link(asked["driver"]),
         model=asked["model"] or "",
         variant=asked["variant"],
         options=options_from(asked["options"]),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import drivers
 from simulators.control import Control
 from simulators.endpoints import Endpoint, build
 from simulators.faults import Faults
@@ -32,6 +33,26 @@ class Wishes:
     speed: float
     seed: int
     seconds: float | None
+
+
+def usual_link(name: str) -> str:
+    """Where an instrument is simulated if nothing is said. Errors: LookupError where nothing here is like it."""
+    try:
+        links = drivers.load(name).links
+    except KeyError:
+        return "pty"  # whoever makes the instrument says it better
+    usual = {
+        "serial": "pty",
+        "tcp": "tcp-listen:127.0.0.1:0",
+        "tcp-listen": "tcp-listen:127.0.0.1:0",
+        "mqtt": f"mqtt:127.0.0.1:1883/lab/{name}",
+        "file": f"folder:{name}-files",
+        "opcua": "opcua:127.0.0.1:4840",
+    }
+    for link, ours in usual.items():
+        if link in links:
+            return ours
+    raise LookupError(f"{name} is met on {', '.join(links)}, which is not simulated.")
 
 
 async def instrument(plan: Plan, wishes: Wishes, tell: Tell) -> None:
