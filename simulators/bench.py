@@ -20,7 +20,8 @@ class Bench:
     """A host and an instrument that hear each other over a wire with `faults`.
 
     A broken connection makes a new host of `host_again`, and an `Outbox` begins again; without them both are closed
-    and go on. `channel` is what the link says of its messages (an MQTT topic).
+    and go on. `channel` is what the link says of its messages (an MQTT topic),
+    which it then carries whole.
     """
 
     host: Exchange
@@ -41,7 +42,7 @@ class Bench:
     _back: float | None = None  # when the instrument is there again
 
     def __post_init__(self) -> None:
-        self.wire = Wire(self.faults)
+        self.wire = Wire(self.faults, whole=bool(self.channel))
 
     def say(self, message: bytes) -> None:
         """The instrument has a message to deliver."""

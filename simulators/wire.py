@@ -43,10 +43,14 @@ Step = ToHost | ToInstrument | Broken
 
 
 class Wire:
-    """Carries what both sides write; each way keeps its order. After `Broken`, `cut` before anything else is said."""
+    """Carries what both sides write; each way keeps its order. After `Broken`, `cut` before anything else is said.
 
-    def __init__(self, faults: Faults) -> None:
+    `whole`: a write is a message, a file, that no link takes apart or puts together.
+    """
+
+    def __init__(self, faults: Faults, *, whole: bool = False) -> None:
         self.faults = faults
+        self.whole = whole
         self._to_host: deque[tuple[float, Step]] = deque()
         self._to_instrument: deque[tuple[float, Step]] = deque()
         self._held = b""  # a write that waits for the next one
@@ -82,7 +86,7 @@ class Wire:
         data = self._damaged(data)
         if not data:
             return
-        if not channel:
+        if not self.whole:
             if faults.happens("merge") and not self._held:
                 self._held, self._held_until = data, now + MERGE
                 return
@@ -147,11 +151,11 @@ class Wire:
         if faults.happens("silence"):
             now += SILENCE
         if faults.happens("disconnect"):
-            self._send(data[:at], now, channel)
+            self._send(b"" if self.whole else data[:at], now, channel)
             self._put(Broken("disconnect"), now)
             return
-        pause = SLOW if faults.happens("slow") else 0.0
-        if pause or faults.happens("split"):
+        pause = SLOW if not self.whole and faults.happens("slow") else 0.0
+        if pause or (not self.whole and faults.happens("split")):
             self._send(data[:at], now, channel)
             now += pause
             self._send(data[at:], now, channel)

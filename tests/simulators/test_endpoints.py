@@ -185,3 +185,13 @@ def test_links_are_named(tmp_path: Path) -> None:
     for wrong in ("usb", "tcp:host:port", "folder", "mqtt:host:x/topic"):
         with pytest.raises(LookupError, match="is no link"):
             build(Plan("astm", wrong), lambda: None, NONE)
+
+
+async def test_a_file_begun_is_finished_though_the_instrument_is_stopped(tmp_path: Path) -> None:
+    slow = FolderEndpoint(tmp_path, "reader", Faults({"slow": 1.0}, 1))
+    writing = asyncio.create_task(slow.write(b"12345678"))
+    while not list(tmp_path.iterdir()):
+        await asyncio.sleep(0.001)
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"12345678"]

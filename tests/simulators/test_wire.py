@@ -172,6 +172,17 @@ def test_half_open_swallows_both_ways_and_then_connects_anew() -> None:
     assert taken(dead) == [(GONE, Broken("half-open"))]
 
 
+def test_a_message_stays_whole_where_the_link_carries_messages() -> None:
+    rates = dict.fromkeys(("split", "merge", "slow"), 1.0)
+    letters = Wire(Faults(rates, 1), whole=True)
+    letters.say(b"first", 0.0)
+    letters.say(b"second", 0.0)
+    assert taken(letters) == [(0.0, ToHost(b"first")), (0.0, ToHost(b"second"))]
+    letters.faults.set("disconnect", 1.0)
+    letters.say(b"third", 1.0)
+    assert [step for _, step in taken(letters)] == [Broken("disconnect")]
+
+
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=20), st.integers(0, 99))
 def test_pieces_pauses_and_merging_change_no_byte(writes: list[bytes], seed: int) -> None:
     rates = dict.fromkeys(("split", "merge", "slow", "silence"), 0.4)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import drivers
-from simulators.faults import Medium, possible
+from simulators.faults import possible
 from simulators.plan import key, toml
 from simulators.probe import MEDIA, guards
 from tests.system.daemon import Daemon, eventually
@@ -42,8 +42,6 @@ def instrument(name: str) -> dict[str, Any]:
         options["poll"] = "200ms"
     held = guards(driver, driver.trial())
     faults = possible(MEDIA[link], held)
-    if MEDIA[link] is Medium.BROKER:
-        faults = [one for one in faults if one != "disconnect"]  # no broker passes half a payload on
     told: dict[str, Any] = {"id": name, "driver": name, "link": PLUGGED[link], "rate": 1 / 12, "seed": SEED}
     told["device"] = {"clock_limit": "4h"}  # the bench's clock runs ahead of ours
     if name == "sparkplug":  # whose nodes choose their topics
