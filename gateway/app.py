@@ -18,6 +18,7 @@ from gateway.config import Config, ConfigError, Device, load
 from gateway.decode import Decoder, Reading
 from gateway.journal import retention
 from gateway.journal.schema import ALARMS, REFUSED, SINK
+from gateway.journal.sealer import Sealer
 from gateway.journal.store import Journal
 from gateway.journal.transaction import Keep
 from gateway.links.build import Links
@@ -73,6 +74,7 @@ class App:
             self._start_sink(sink.id)
         start("control", lambda: control.serve(self.config.gateway.data_dir, lambda: self.sessions))
         start("tidy", self._tidy)
+        start("seal", Sealer(self.journal, self.journal.secret).run)
         start("look", self._look)
         if systemd.watchdog_interval():
             start("watchdog", self._watchdog)

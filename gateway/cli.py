@@ -148,12 +148,13 @@ def export(
 @click.option(
     "--against", "ledgers", multiple=True, type=click.Path(path_type=Path, exists=True), help="A simulator's ledger."
 )
+@click.option("--head", default="", help="A seals' head from the log or an earlier verify: it must be in the chain.")
 @json_option
-def verify(config_path: Path, ledgers: tuple[Path, ...], as_json: bool) -> None:
-    """Check the journal and its audit chain; against ledgers: acknowledged, lost, doubled, altered, invented."""
+def verify(config_path: Path, ledgers: tuple[Path, ...], head: str, as_json: bool) -> None:
+    """Check the journal, its seals and audit chain; against ledgers: acknowledged, lost, doubled, altered, invented."""
     from gateway.reports import verify_journal
 
-    found, good = verify_journal(load(config_path), ledgers)
+    found, good = verify_journal(load(config_path), ledgers, head)
     report(found, as_json)
     sys.exit(0 if good else FOUND_A_PROBLEM)
 

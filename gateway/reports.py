@@ -16,7 +16,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from gateway.account import account
 from gateway.config import Config
-from gateway.journal import audit
+from gateway.journal import audit, seals
 from gateway.journal.export import WRITERS, Selection, lines
 from gateway.journal.schema import FILE, connect
 from gateway.journal.store import JournalError
@@ -84,8 +84,11 @@ def _progress(text: str) -> None:
         sys.stderr.flush()
 
 
-def verify_journal(config: Config, ledgers: tuple[Path, ...]) -> tuple[dict[str, Any], bool]:
-    """The journal's account of itself, and against ledgers what the simulators meant; whether all is well."""
+def verify_journal(config: Config, ledgers: tuple[Path, ...], head: str = "") -> tuple[dict[str, Any], bool]:
+    """The journal's account of itself, and against ledgers what the simulators meant; whether all is well.
+
+    `head`: the seals' head as it was noted elsewhere. Errors: JournalError, SealKeyError.
+    """
     with open_journal(config) as db:
         _progress("checking the file's pages")
         damage = [row[0] for row in db.execute("PRAGMA integrity_check(10)") if row[0] != "ok"]
@@ -95,7 +98,10 @@ def verify_journal(config: Config, ledgers: tuple[Path, ...]) -> tuple[dict[str,
         books = account(db, readings(config).get)
         report: dict[str, Any] = {"journal": "damaged" if damage else "sound", "damage": damage, **asdict(books)}
         report["audit"] = f"{entries} entries, " + ("whole" if broken is None else f"broken at {broken}")
-        good = not damage and broken is None and not books.unaccounted
+        _progress("checking the seals")
+        chain = _seals(db, config.gateway.data_dir, head)
+        report |= chain
+        good = not damage and broken is None and not books.unaccounted and not chain["altered_or_missing"]
         if ledgers:
             from gateway.verify import against
 
@@ -105,6 +111,16 @@ def verify_journal(config: Config, ledgers: tuple[Path, ...]) -> tuple[dict[str,
             good = good and fine
     _progress("")
     return report, good
+
+
+def _seals(db: sqlite3.Connection, data_dir: Path, head: str) -> dict[str, Any]:
+    found = seals.check(db, seals.key(data_dir), head)
+    told = f"{found.seals}, head {found.head}" if found.seals else "none yet"
+    told += (
+        f"; {found.rows} rows as they were sealed, {found.removed} removed by retention, {found.unsealed} not sealed"
+    )
+    problems = [*found.problems, *([f"and {found.more} more"] if found.more else [])]
+    return {"seals": told, "altered_or_missing": problems}
 
 
 def versions() -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """Removing what is old enough and delivered everywhere, a little at a time.
 
 Each step is one short transaction that goes on where the last one stopped, so its cost does not grow with the
-journal. Nothing is removed that a reader has not passed, or that stands open in quarantine, and never the newest
-row: positions are counted on from it.
+journal. Nothing is removed that a reader has not passed, that has no seal yet or that stands open in quarantine, and
+never the newest row: positions are counted on from it. The audit chain says beforehand up to where removing may go:
+whatever is missing beyond that was not removed here.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import time
 from collections.abc import Iterable
 from itertools import takewhile
 
+from gateway.journal import seals
 from gateway.journal.schema import DECODE
 from gateway.journal.transaction import Transaction, read_cursor
 
 STEP = 500
+AHEAD = 100 * STEP  # rows one announcement covers where the journal's size is what counts
 CURSOR = "retention"  # its own cursor: up to where raw rows are gone, but for those in quarantine
 
 
@@ -30,9 +33,11 @@ def removable(db: sqlite3.Connection, readers: Iterable[str]) -> tuple[int, int]
         cursor = read_cursor(db, name)
         # A sink may send again from its floor on: a store can lose what it has acknowledged.
         seqs.append(min(cursor.seq, cursor.state.get("floor", cursor.seq)) if cursor else 0)
+    seal = seals.last(db)
+    sealed = ([seal.raw_last], [seal.seq_last]) if seal else ([], [])
     return (
-        min(_newest(db, "id", "raw") - 1, decoded.seq, *(message - 1 for message in unread)),
-        min(_newest(db, "seq", "observation") - 1, *seqs),
+        min(_newest(db, "id", "raw") - 1, decoded.seq, *sealed[0], *(message - 1 for message in unread)),
+        min(_newest(db, "seq", "observation") - 1, *sealed[1], *seqs),
     )
 
 
@@ -54,6 +59,7 @@ def step(
         return 0
     at = read_cursor(db, CURSOR)
     upto = at.seq if at else 0
+    announced = int(at.state.get("announced", 0)) if at else 0
     raw_limit, seq_limit = removable(db, readers)
     rows = db.execute(
         "SELECT id, received FROM raw WHERE id > ? AND id <= ? ORDER BY id LIMIT ?", (upto, raw_limit, STEP)
@@ -63,10 +69,14 @@ def step(
     gone = _resolved(db, upto)
     if due:
         last = due[-1][0]
+        if last > announced:
+            announced = min(raw_limit, last + AHEAD) if over else max(last, _older(db, last, raw_limit, cutoff))
+            transaction.audit("retention", raw=announced, seq=_made_of(db, announced))
         gone += _raws(db, upto, last)
-        transaction.advance(CURSOR, last)
+        transaction.advance(CURSOR, last, {"announced": announced})
         upto = last
     gone += _observations(db, upto, seq_limit)
+    seals.drop(db, upto, STEP)
     if gone:
         for _ in range(STEP):
             db.execute("PRAGMA incremental_vacuum(1)")  # one page a call, however many are asked for
@@ -75,6 +85,26 @@ def step(
 
 def _newest(db: sqlite3.Connection, position: str, table: str) -> int:
     return int(db.execute(f"SELECT coalesce(max({position}), 0) FROM {table}").fetchone()[0])  # noqa: S608 - constants
+
+
+def _older(db: sqlite3.Connection, low: int, high: int, cutoff: int) -> int:
+    """The last row of (low, high] received before `cutoff`, by bisection: rows come in the order of time, nearly."""
+    while low < high:
+        middle = (low + high + 1) // 2
+        row = db.execute("SELECT id, received FROM raw WHERE id <= ? ORDER BY id DESC LIMIT 1", (middle,)).fetchone()
+        if row and row[1] >= cutoff:
+            high = middle - 1
+        else:
+            low = middle
+    return low
+
+
+def _made_of(db: sqlite3.Connection, raw: int) -> int:
+    """The last observation that raw rows up to `raw` gave."""
+    row = db.execute(
+        "SELECT seq FROM observation WHERE raw <= ? ORDER BY raw DESC, seq DESC LIMIT 1", (raw,)
+    ).fetchone()
+    return int(row[0]) if row else 0
 
 
 def _raws(db: sqlite3.Connection, after: int, upto: int) -> int:

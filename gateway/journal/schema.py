@@ -85,6 +85,21 @@ MIGRATIONS: Final = (
         hash BLOB NOT NULL      -- SHA-256(hash of the former row, body)
     ) STRICT;
     """,
+    """
+    -- A keyed hash chain over the rows of `raw`, `observation` and `audit`: see gateway.journal.seals.
+    CREATE TABLE seal (
+        n         INTEGER PRIMARY KEY,
+        at        INTEGER NOT NULL,  -- unix nanoseconds
+        raw_first INTEGER NOT NULL,
+        raw_last  INTEGER NOT NULL,
+        seq_first INTEGER NOT NULL,
+        seq_last  INTEGER NOT NULL,
+        audit     INTEGER NOT NULL,
+        root      BLOB NOT NULL,
+        mac       BLOB NOT NULL,
+        leaves    BLOB
+    ) STRICT;
+    """,
 )
 
 

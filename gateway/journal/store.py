@@ -22,6 +22,7 @@ from typing import TypeVar, cast
 
 import structlog
 
+from gateway.journal import seals
 from gateway.journal.folder import Folder, InUseError
 from gateway.journal.redelivery import Redelivered
 from gateway.journal.schema import BROKEN, DECODE, FILE, PART, SchemaError, connect, migrate
@@ -87,6 +88,7 @@ class Journal:
     def __init__(self, data_dir: Path) -> None:
         self.path = data_dir / FILE
         self.trouble = ""  # why nothing can be committed now; "" when all is well
+        self.secret = b""  # what seals are made with
         self.commits = 0
         self.commit_seconds = 0.0
         self._folder = Folder(data_dir)
@@ -111,7 +113,7 @@ class Journal:
             await asyncio.to_thread(journal._prepare)
         except InUseError as error:
             raise JournalError(str(error)) from None
-        except (JournalError, SchemaError):
+        except (JournalError, SchemaError, seals.SealKeyError):
             journal._release()
             raise
         except (OSError, sqlite3.Error) as error:
@@ -189,6 +191,7 @@ class Journal:
 
     def _prepare(self) -> None:
         self._folder.take()
+        self.secret = seals.key(self.path.parent, make=True)
         fresh = not self.path.exists()
         db = connect(self.path)
         try:
