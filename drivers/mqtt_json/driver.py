@@ -1,4 +1,4 @@
-"""JSON payloads by path: home-made sensors, Zigbee2MQTT, Tasmota, ChirpStack, The Things Stack."""
+"""JSON payloads by path: home-made sensors, Zigbee2MQTT, Tasmota, ChirpStack, The Things Stack, Shelly."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from drivers.kit.observation import Draft, Json
 from drivers.kit.payload import MISSING, Path, load
 from drivers.kit.printer import Printer
 from drivers.kit.whole import Whole
-from drivers.mqtt_json.dialects import DIALECTS, HOME_MADE, stamped
+from drivers.mqtt_json import shelly
+from drivers.mqtt_json.dialects import DIALECTS, HOME_MADE
 from drivers.mqtt_json.options import MqttJsonOptions
 from drivers.mqtt_json.readings import Stamp, declared, matches, moment, text
 from drivers.mqtt_json.sensors import SENSORS
+from drivers.mqtt_json.telling import stamped
 
 
 def host(options: MqttJsonOptions) -> Exchange:
@@ -58,7 +60,7 @@ def _stamp(payload: Json, options: MqttJsonOptions, found: Stamp) -> Stamp:
 
 
 def _identity(options: MqttJsonOptions) -> Identity:
-    if options.time or options.message_id or options.dialect in ("tasmota", "chirpstack", "ttn"):
+    if options.time or options.message_id or options.dialect in ("tasmota", "chirpstack", "ttn", "shelly"):
         return Identity.CONTENT
     return Identity.ARRIVAL
 
@@ -89,6 +91,8 @@ def encode(drawn: Mapping[str, Any], options: MqttJsonOptions) -> bytes:
             "decoded_payload": _fields(readings, options),
         }
         payload = {"end_device_ids": {"device_id": "sim-1"}, "received_at": time.isoformat(), "uplink_message": uplink}
+    elif options.dialect == "shelly":
+        payload = shelly.written(readings, time.timestamp())
     else:
         payload = {name.replace("-", "_"): value for name, value in readings.items()} if not options.readings else {}
     for reading in options.readings:
@@ -139,8 +143,21 @@ _ZIGBEE = (
 _DIALECTS = (
     ("zigbee2mqtt", _ZIGBEE, 'topic "zigbee2mqtt/NAME/#": readings and availability; units as its device pages say'),
     ("tasmota", ("Tasmota with DS18B20",), 'topic "tele/NAME/#": SENSOR, STATE and LWT; probes told apart by their Id'),
-    ("chirpstack", ("ChirpStack v4",), 'topic "application/ID/device/EUI/event/+"; `sensor` says whose decoder it is'),
-    ("ttn", ("The Things Stack v3",), 'topic "v3/APP@TENANT/devices/NAME/#"; `sensor` says whose decoder it is'),
+    (
+        "chirpstack",
+        ("ChirpStack v4", "ChirpStack v3"),
+        'topic "application/ID/device/EUI/event/+"; `sensor` says whose decoder it is',
+    ),
+    (
+        "ttn",
+        ("The Things Stack v3", "The Things Network v2"),
+        'topic "v3/APP@TENANT/devices/NAME/#"; `sensor` says whose decoder it is',
+    ),
+    (
+        "shelly",
+        ("Shelly H&T", "Shelly Plus H&T", "Shelly H&T Gen3", "Shelly Flood"),
+        'topic "NAME/#" of the second generation, "shellies/NAME/#" of the first, which says degrees as it is set',
+    ),
 )
 VARIANTS = (
     *(Variant(name=name, models=models, options={"dialect": name}, note=note) for name, models, note in _DIALECTS),
@@ -158,7 +175,7 @@ VARIANTS = (
 DRIVER = Driver(
     name="mqtt-json",
     maker="any",
-    summary="Sensors that publish JSON: values by path; Zigbee2MQTT, Tasmota, ChirpStack and The Things Stack as is.",
+    summary="Sensors that publish JSON: values by path; Zigbee2MQTT, Tasmota, LoRaWAN servers and Shelly as is.",
     links=("mqtt", "file"),
     options=MqttJsonOptions,
     quantities=(),
@@ -174,7 +191,8 @@ DRIVER = Driver(
         "zigbee2mqtt.io, MQTT Topics and Messages",
         "tasmota.github.io/docs, MQTT and DS18x20",
         "chirpstack.io/docs, Event types",
-        "thethingsindustries.com/docs, Data Formats",
+        "thethingsindustries.com/docs, Data Formats and CayenneLPP",
+        "shelly-api-docs.shelly.cloud, Gen2 Components and Notifications, Gen1 MQTT",
         "TheThingsNetwork/lorawan-devices, vendor/dragino, vendor/milesight-iot, vendor/elsys: payload decoders",
         "zigbee2mqtt.io, device pages SNZB-02, SNZB-02D, SNZB-02P, WSDCGQ11LM, MCCGQ11LM, SJCGQ11LM",
     ),

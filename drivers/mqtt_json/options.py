@@ -66,7 +66,7 @@ class ReadingOption(Options):
 class MqttJsonOptions(Options):
     """Without `readings` every number, text and truth value of a payload becomes a reading named after its key."""
 
-    dialect: Literal["zigbee2mqtt", "tasmota", "chirpstack", "ttn"] | None = None
+    dialect: Literal["zigbee2mqtt", "tasmota", "chirpstack", "ttn", "shelly"] | None = None
     sensor: Annotated[str, AfterValidator(_sensor)] | None = None
     """With chirpstack or ttn: whose decoder's field names the payload has. Without it units are assumed from names."""
     readings: Annotated[tuple[ReadingOption, ...], Field(max_length=500)] = ()

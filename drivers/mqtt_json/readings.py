@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
@@ -11,12 +12,14 @@ from typing import Any
 from drivers.kit.observation import NOTHING, Draft, Json, Kind, Quality, Value
 from drivers.kit.payload import MISSING, finite, leaves, slug, tidy
 from drivers.mqtt_json.options import MqttJsonOptions, ReadingOption
-from drivers.mqtt_json.sensors import SENSORS
+from drivers.mqtt_json.sensors import SENSORS, UNMISTAKABLE
 
 MOST_ATTRIBUTES = 32
 PROBE = "ds18"  # a name that says DS18B20 or its like
 YEAR_2000 = 946_684_800  # in Unix time
 TIMES = {"time", "timestamp", "ts", "datetime", "date", "last_seen"}
+
+NO_VALUE = {"nan", "inf", "-inf", "infinity", "n/a", "null", "", "unavailable", "unknown"}
 
 UNITS = {
     "temperature": "Cel",
@@ -39,7 +42,23 @@ UNITS = {
 }
 """What sensors mean by these names when nothing says otherwise."""
 
+# A decoder's names that can mean nothing else, whoever's it is (CayenneLPP as The Things Stack and ChirpStack spell it,
+# with the channel behind).
+LPP = {
+    "temperature": "Cel",
+    "temperature-sensor": "Cel",
+    "relative-humidity": "%",
+    "humidity-sensor": "%",
+    "barometric-pressure": "hPa",
+    "barometer": "hPa",
+    "luminosity": "lx",
+    "illuminance-sensor": "lx",
+}
+ENDING = {"temperature": "Cel", "humidity": "%"}  # freezer_temperature
+_CHANNEL = re.compile(r"[._](\d{1,3})$")
+
 SPELT = {
+    "tempc": "Cel",
     "_c": "Cel",
     "_celsius": "Cel",
     "_f": "[degF]",
@@ -78,7 +97,7 @@ def observe(
         quality, why = Quality.BAD, "sent as null"
     elif not finite(value):
         quality, why, value = Quality.BAD, f"sent as {value}", None
-    elif isinstance(value, str) and value.strip().casefold() in ("nan", "inf", "-inf", "infinity", "n/a", "null", ""):
+    elif isinstance(value, str) and value.strip().casefold() in NO_VALUE:
         quality, why, value = Quality.BAD, f"sent as {value.strip()!r}", None
     scalar: Value = value if not isinstance(value, dict | list) else None
     return Draft(
@@ -223,13 +242,37 @@ def matches(pattern: str, levels: Sequence[str]) -> bool:
     return len(wanted) == len(levels)
 
 
+BESIDE = ("unit", "units", "uom")
+ABOUT_VALUE = (*BESIDE, "displayName")
+
+
 def discovered(payload: Json, levels: Sequence[str], options: MqttJsonOptions) -> Iterator[Draft]:
     """Every scalar of a payload nobody declared; times of unknown meaning stay beside them."""
     found = list(leaves(payload))
     times = {place: tidy(value) for place, value in found if _is_time(place)}
-    for place, value in found:
+    for place, value, unit in measures(payload):
         if place not in times:
-            yield replace(named(place or (levels[-1] if levels else "value"), value, options), attributes=times)
+            test = place or _level(levels)
+            draft = observe(test, slug(test), value, unit) if unit else named(test, value, options)
+            yield replace(draft, attributes=times)
+
+
+def _level(levels: Sequence[str]) -> str:
+    """What a bare value is called: by its topic's last level that says something of it."""
+    said = [level for level in levels if level.casefold() not in ("state", "value")]
+    return said[-1] if said else "value"
+
+
+def measures(payload: Json) -> Iterator[tuple[str, Json, str | None]]:
+    """Every scalar with its place and the unit that stands beside it: `{"value": 4.2, "unit": "C"}` is one."""
+    found = dict(leaves(payload))
+    for place, value in found.items():
+        parent, _, key = place.rpartition(".")
+        beside = next((at for at in (f"{parent}.{name}" for name in BESIDE) if isinstance(found.get(at), str)), None)
+        if parent and key == "value" and beside and as_number(value) is not None:
+            yield parent, value, str(found[beside])
+        elif not (parent and key in ABOUT_VALUE and as_number(found.get(f"{parent}.value")) is not None):
+            yield place, value, None
 
 
 def _is_time(place: str) -> bool:
@@ -246,14 +289,22 @@ def named(test: str, value: Json, options: MqttJsonOptions) -> Draft:
         return draft
     if PROBE in test.casefold() and (why := faulty(value, options.probe_faults)):
         return bad(draft, why)
-    if unit is None and (assumed := UNITS.get(slug(key))):
-        return _assumed(draft, assumed)
-    return draft
+    if unit is not None:
+        return draft
+    if (channel := _CHANNEL.search(test)) and (known := LPP.get(slug(test[: channel.start()]))):
+        return replace(draft, unit=known)
+    assumed = UNITS.get(slug(key)) or (ENDING.get(slug(key).rpartition("-")[2]) if "-" in slug(key) else None)
+    number = as_number(value) or 0.0
+    if assumed == "hPa" and not 300 <= number <= 1200:
+        return draft  # pascals, or another kind of pressure
+    if slug(key) == "battery" and 0 < number < 5 and number % 1:
+        return draft  # volts, most likely
+    return _assumed(draft, assumed) if assumed else draft
 
 
 def sensed(place: str, value: Json, options: MqttJsonOptions) -> Draft:
     """A field of the configured sensor's decoder; one it does not list is known by its name alone."""
-    field_ = SENSORS[options.sensor].field(place) if options.sensor else None
+    field_ = SENSORS[options.sensor].field(place) if options.sensor else UNMISTAKABLE.get(place)
     if field_ is None:
         return named(place, value, options)
     unit = field_.unit if value is None or as_number(value) is not None else None

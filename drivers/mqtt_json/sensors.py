@@ -169,3 +169,11 @@ SENSORS: Final[Mapping[str, Sensor]] = {
         "vendor/elsys/elsys.js",
     ),
 }
+
+UNMISTAKABLE: Final[Mapping[str, Field]] = {
+    name: field
+    for sensor in SENSORS.values()
+    for name, field in sensor.fields.items()
+    if field.unit and name != name.lower() and "Temperature" not in name
+}
+"""Fields nobody else's decoder calls so: they mean the same without `sensor`."""
