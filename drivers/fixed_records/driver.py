@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from drivers.fixed_records.options import Cell, Column, FixedRecordsOptions, Layout, Place, Repeat
+from drivers.fixed_records.options import Cell, Column, FixedRecordsOptions, Layout, Place
 from drivers.fixed_records.variants import VARIANTS
 from drivers.kit.checks import sum8
 from drivers.kit.declare import Driver, Evidence, Identity, Message
@@ -66,22 +66,38 @@ def _text(data: bytes, options: FixedRecordsOptions) -> str:
 
 
 def _layout(body: bytes, options: FixedRecordsOptions) -> Layout:
-    """The kind of record. DecodeError where none fits, or it is not as long as it should be."""
-    fits = [
+    """The kind of record: the one way in which it can be read. DecodeError where there is none, or several."""
+    begins = [
         (len(start), layout)
         for layout in options.records
         for start in layout.starts
         if body.startswith(start.encode(options.encoding, "replace"))
     ]
-    if not fits:
+    if not begins:
         raise DecodeError(f"no kind of record begins like {body[:20]!r}")
-    layout = max(fits, key=lambda one: one[0])[1]
-    if layout.does == "results":
-        _fits(body, layout)
-    return layout
+    longest = max(length for length, _ in begins)
+    fits: list[Layout] = []
+    why = ""
+    for layout in [one for length, one in begins if length == longest]:
+        if layout.does != "results":
+            return layout
+        try:
+            _fits(body, layout)
+            _columns(body, layout, options)
+            _names(body, layout, options)
+        except DecodeError as error:
+            why = why or str(error)
+        else:
+            fits.append(layout)
+    if len(fits) > 1:
+        raise DecodeError("its columns can be read in several ways: declare `records` as the analyser is set")
+    if not fits:
+        raise DecodeError(why)
+    return fits[0]
 
 
 def _fits(body: bytes, layout: Layout) -> None:
+    """DecodeError where the record is not as long as it should be."""
     if layout.length and len(body) not in layout.length:
         wanted = " or ".join(map(str, layout.length))
         raise DecodeError(f"a record of {len(body)} bytes where {wanted} are declared")
@@ -92,6 +108,22 @@ def _fits(body: bytes, layout: Layout) -> None:
     ends += [sum(place) for cell in layout.cells for place in _places(cell)]
     if ends and max(ends) > len(body):
         raise DecodeError(f"a record of {len(body)} bytes that should have {max(ends)}")
+
+
+def _names(body: bytes, layout: Layout, options: FixedRecordsOptions) -> None:
+    """DecodeError where what is repeated does not look as declared."""
+    repeat = layout.repeat
+    if repeat is None:
+        return
+    if (len(body) - repeat.at) // repeat.each > MOST_CELLS:
+        raise DecodeError(f"more than {MOST_CELLS} values in one record")
+    for begins in range(repeat.at, len(body), repeat.each):
+        said = _beside(body, repeat, begins, options)
+        test, value = said.get("test", "").strip(), said.get("value", "").strip()
+        if repeat.name_at and not compiled(repeat.expect_name).fullmatch(test):
+            raise DecodeError(f"{test[:20]!r} is no test: the columns are not where they should be")
+        if not compiled(repeat.expect_value).fullmatch(value):
+            raise DecodeError(f"{value[:20]!r} is no value: the columns are not where they should be")
 
 
 def _places(cell: Cell) -> list[Place]:
@@ -106,14 +138,10 @@ def _drafts(body: bytes, layout: Layout, options: FixedRecordsOptions) -> Iterat
     cells = [(cell, 0) for cell in layout.cells]
     if repeat := layout.repeat:
         count = (len(body) - repeat.at) // repeat.each
-        if count > MOST_CELLS:
-            raise DecodeError(f"{count} values in one record")
         cells += [(repeat, repeat.at + number * repeat.each) for number in range(count)]
     for cell, begins in cells:
         facts = {**told, **_beside(body, cell, begins, options)}
         test = facts.get("test", "").strip()
-        if isinstance(cell, Repeat) and cell.name_at and not compiled(cell.expect_name).fullmatch(test):
-            raise DecodeError(f"{test[:20]!r} is no test: the columns are not where they should be")
         item: Item = cell
         if known := options.by_test.get(test):
             item = known.model_copy(update={"decimals": known.decimals or cell.decimals})

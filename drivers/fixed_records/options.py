@@ -58,6 +58,8 @@ class Repeat(Cell):
     each: Annotated[int, Field(ge=1, le=1000)]
     expect_name: Pattern = r"\S.*"
     """What the name of a test looks like; anything else means that the columns are not where they should be."""
+    expect_value: Pattern = r".*"
+    """The same of a value, without the blanks around it."""
 
 
 class Layout(Options):
@@ -93,7 +95,7 @@ class FixedRecordsOptions(WireOptions, Rules):
 
     framing: Literal["lines", "blocks"] = "blocks"
     sized: Size | None = None
-    records: Annotated[tuple[Layout, ...], Field(min_length=1, max_length=60)]
+    records: Annotated[tuple[Layout, ...], Field(min_length=1, max_length=120)]
     analytes: tuple[Item, ...] = ()
     """Tests by the name the record gives them: units, codes and quantities."""
 

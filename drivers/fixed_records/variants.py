@@ -155,41 +155,60 @@ UC1000: Final = Variant(
     "is not sent. Columns as elexis-3-base reads them (ch.elexis.connect.sysmex, UC1000Data), where BLD is called BID.",
 )  # fmt: skip
 
+# Every laboratory gives its tests their numbers: which is which can only be declared.
 AU_ITEMS: Final = [
-    {"test": "001", "quantity": "glucose", "kind": "result", "low": 3.0, "high": 20.0, "step": 0.1},
-    {"test": "002", "quantity": "urea", "kind": "result", "low": 2.0, "high": 30.0, "step": 0.1},
-    {"test": "003", "quantity": "creatinine", "kind": "result", "low": 40.0, "high": 400.0, "step": 1.0},
+    {"test": "001", "kind": "result", "low": 3.0, "high": 20.0, "step": 0.1},
+    {"test": "002", "kind": "result", "low": 2.0, "high": 30.0, "step": 0.1},
+    {"test": "003", "kind": "result", "low": 40.0, "high": 400.0, "step": 1.0},
 ]
 
 
-def _au(specimen: int, data: int, flags: int, unit: int, lead: int = 0) -> list[dict[str, Any]]:
-    """An Olympus or Beckman AU's records. Widths in bytes: of the specimen's identifier, a value, its flags, the number
-    of the unit; `lead` bytes stand before each test."""
-    at = 2 + unit
-    head = [
-        {"name": "rack", "at": [at, 4]},
-        {"name": "cup", "at": [at + 4, 2]},
-        {"name": "material", "at": [at + 6, 1]},
-        {"name": "run", "at": [at + 7, 4]},
-        {"name": "specimen", "at": [at + 11, specimen]},
-        {"name": "block", "at": [at + 15 + specimen, 1], "expect": "[0-9E]"},
-    ]
-    items = {
-        "at": at + 16 + specimen,
-        "each": lead + 3 + data + flags,
-        "name_at": [lead, 3],
-        "value": [lead + 3, data],
-        "flags": [lead + 3 + data, flags],
-        "expect_name": r"\d{3}",
-        "nothing": {r"\*+|-+|/+": "bad: not calculated"},
-        "kind": "result",
-    }
-    fill = " " * (at + 15 + specimen) + "E"
+# Identifiers have as many characters as the online menu says. The one of twenty goes first: it is simulated.
+WIDTHS: Final = (20, *(width for width in range(4, 27) if width != 20))
+
+
+def _au(data: int, flags: int, unit: int = 0, lead: int = 0, about: tuple[int, ...] = (0,)) -> list[dict[str, Any]]:
+    """An Olympus or Beckman AU's records. Widths in bytes: of a value, its flags, the number of the unit, of what is
+    said `about` the patient before the tests; `lead` bytes stand before each test.
+
+    How wide the identifier is shows in where the mark of the block stands, behind four blanks.
+    """
+    ways = [_au_results(specimen, data, flags, unit, lead, person) for person in about for specimen in WIDTHS]
     return [
-        {"starts": ["D ", "DH", "d ", "dH"], "columns": head, "repeat": items, "fill": fill},
+        *ways,
         {"starts": ["DQ", "DR", "DA"], "does": "event"},
         {"starts": ["DB", "DE", "RB", "RE", "R ", "RH", "Rh"], "does": "nothing"},
     ]
+
+
+def _au_results(specimen: int, data: int, flags: int, unit: int, lead: int, person: int) -> dict[str, Any]:
+    at = 2 + unit
+    behind = at + 11 + specimen
+    return {
+        "starts": ["D ", "DH", "d ", "dH"],
+        "columns": [
+            {"name": "rack", "at": [at, 4]},
+            {"name": "cup", "at": [at + 4, 2]},
+            {"name": "material", "at": [at + 6, 1]},
+            {"name": "run", "at": [at + 7, 4], "expect": "[0-9EP]?[0-9]{0,3}"},
+            {"name": "specimen", "at": [at + 11, specimen]},
+            {"name": "dummy", "at": [behind, 4], "expect": ""},
+            {"name": "block", "at": [behind + 4, 1], "expect": "[0-9E]"},
+        ],
+        "repeat": {
+            "at": behind + 5 + person,
+            "each": lead + 3 + data + flags,
+            "name_at": [lead, 3],
+            "value": [lead + 3, data],
+            "flags": [lead + 3 + data, flags],
+            "flag_width": 2,
+            "expect_name": r"\d{3}",
+            "expect_value": r"[<>]?-?\d*\.?\d*|\*+|-+|/+",
+            "nothing": {r"\*+|-+|/+": "bad: not calculated"},
+            "kind": "result",
+        },
+        "fill": " " * (behind + 4) + "E" + " " * person,
+    }
 
 
 AU: Final = Variant(
@@ -199,15 +218,17 @@ AU: Final = Variant(
         "acknowledge": True,
         "more": "\x17",
         "answers": [{"match": r"R[ Hh].*", "reply": "SE"}],
-        "records": _au(specimen=20, data=6, flags=2, unit=0),
+        "records": _au(data=6, flags=2, about=(0, 6)),
+        "flag_codes": {"ph": "HH", "pl": "LL"},
         "analytes": AU_ITEMS,
     },
-    note='Kinds of message and the check byte (checksum = "xor") as in the AU2700/5400 host document 2.3; sample '
-    "number, identifier, E and results of 3, 6 and 2 characters as a published receiver of an AU680 reads them. "
-    "Widths, the unit's number and the check byte are set in its online menu: declare `records` as they are there. "
-    "Controls, blanks and calibrations become events; a question for orders is answered with SE, none.",
+    note='Kinds of message and the check byte (checksum = "xor") as in the AU2700/5400 host document 2.3; four bytes '
+    "of rack, two of cup, one of material, four of number, an identifier of four to twenty-six, four blanks, the mark "
+    "of the block, perhaps six of sex and age, and results of 3, 6 and 2 characters, as three published receivers "
+    "of an AU480 and AU680 read them. Values of nine characters, more flags, other fields and the check byte are set "
+    "in its online menu: declare `records` as they are there. Controls, blanks and calibrations become events; a "
+    "question for orders is answered with SE, none.",
 )
-
 AU5800: Final = Variant(
     name="beckman-au5800",
     models=("Beckman Coulter AU5800",),
@@ -216,13 +237,14 @@ AU5800: Final = Variant(
         "checksum": "xor",
         "more": "\x17",
         "answers": [{"match": r"R[ Hh].*", "reply": "SE"}],
-        "records": _au(specimen=20, data=9, flags=8, unit=2, lead=1),
+        "records": _au(data=9, flags=8, unit=2, lead=1),
+        "flag_codes": {"ph": "HH", "pl": "LL"},
         "analytes": AU_ITEMS,
     },
-    note="Two digits of unit, values of nine characters and four flags of two, each block with its check byte. Not yet "
-    "tried on an upload: compare the first blocks with AU5800 Online Specification D-160845, section 3.",
+    note="Two digits of unit, values of nine characters and four flags of two, each block with its check byte, as a "
+    "published receiver reads them. Not yet tried on an upload: compare the first blocks with AU5800 Online "
+    "Specification D-160845, section 3.",
 )
-
 # Bytes: 0 magic, 4 kind, 5 identifier (the sample number where none was typed), 20 item, 28 result, 34 unit,
 # 42 and 46 reference, 50 sample number, 54 sum, 55 CR LF
 HIPRO: Final = Variant(

@@ -27,6 +27,8 @@ BLANKS: Final = " \t\r\n\0"  # not the separators 1C to 1F, which str.strip take
 _NUMBER = re.compile(r"[-+]?\d+(?:[.,]\d+)?|[-+]?[.,]\d+")
 _BRACKETED = re.compile(r"([-+]?\d*\.?\d*)\[(\d+)\](\d*)")  # digits that are shown but not certified
 _SPACED = re.compile(r"([-+])\s+(\S.*)")
+_COMMA = re.compile(r"((?:[<>]=?\s*)?[-+]?\d+),(\d+)")
+_CLOCK: Final = ("year", "month", "day", "hour", "minute")
 _ATTACHED = re.compile(r"((?:[<>]=?\s*)?[-+]?\d+(?:[.,]\d+)?)\s*([A-Za-zµμ%°/][^\s]{0,31})")
 
 
@@ -65,6 +67,8 @@ class Item(Options):
     """"hex16": four hexadecimal digits, a signed number."""
     decimals: int = Field(0, ge=0, le=9)
     """How many of its digits stand behind a decimal sign that is not sent."""
+    comma: bool = False
+    """Its decimal sign may be a comma as well as a dot; it never has thousands."""
     attached: bool = False
     """Its unit follows the number, with or without a blank between ("28.94mUI/ml")."""
 
@@ -147,15 +151,21 @@ def make(facts: Mapping[str, str], item: Item, rules: Rules, extra: Mapping[str,
         lot=said.get("lot") or None,
         lot_expiry=said.get("lot_expiry") or None,
         run=said.get("run") or None,
-        device_time=_time(said.get("date", ""), said.get("time", "")),
+        device_time=_time(said),
         quality=work.quality,
         quality_reason=work.reason,
         attributes=work.attributes(),
     )
 
 
-def _time(date: str, time: str) -> str | None:
-    """Date and time as they were said, the digits of both as one number where they are nothing else."""
+def _time(said: Mapping[str, str]) -> str | None:
+    """Date and time as they were said, the digits of both as one number where they are nothing else.
+
+    Digits that only their place tells apart come as year, month, day, hour and minute.
+    """
+    if all(said.get(name) for name in _CLOCK):
+        return "{year}-{month}-{day} {hour}:{minute}".format_map(said)
+    date, time = said.get("date", ""), said.get("time", "")
     digits = re.fullmatch(r"\d{8}", date) and re.fullmatch(r"\d{4}(?:\d\d)?", time)
     return ("" if digits else " ").join(filter(None, (date, time))) or None
 
@@ -237,6 +247,9 @@ class _Work:
     def _scaled(self, text: str) -> str:
         """The number with the decimal sign it was sent without."""
         item = self.item
+        if item.comma and (match := _COMMA.fullmatch(text)):
+            self.extra["value_as_sent"] = text
+            return f"{match[1]}.{match[2]}"
         if not text or (item.form == "text" and not item.decimals):
             return text
         pattern = r"[0-9A-Fa-f]{4}" if item.form == "hex16" else r"([-+]?)0*(\d{1,15})"
@@ -262,7 +275,7 @@ class _Work:
 
     def attributes(self) -> dict[str, Json]:
         """What else was said."""
-        known = (*OF_THE_VALUE, *OF_THE_RUN)
+        known = (*OF_THE_VALUE, *OF_THE_RUN, *_CLOCK)
         return {**self.extra, **{name: text for name, text in self.said.items() if name not in known and text}}
 
 

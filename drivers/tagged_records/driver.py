@@ -170,7 +170,8 @@ def _made(
     known = options.by_test.get(facts.get("test", "").strip())
     if known is not None:
         item = known.model_copy(update={"kind": item.kind, "nothing": {**item.nothing, **known.nothing},
-                                        "attached": known.attached or item.attached})  # fmt: skip
+                                        "attached": known.attached or item.attached,
+                                        "comma": known.comma or item.comma})  # fmt: skip
     draft = make(facts, item, options, extra)
     if draft is not None:
         yield draft

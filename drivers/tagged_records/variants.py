@@ -45,7 +45,7 @@ BCI: Final[dict[str, Any]] = {
             "begins": "rt",
             "names": {"rt": "test", "rn": "name", "tt": "time", "td": "date", "ql": "call", "qn": "value",
                       "y3": "unit", "qd": "dilution", "nc": "status"},
-            "item": {"kind": "result", "attached": True},
+            "item": {"kind": "result", "attached": True, "comma": True},
         }
     ],
     "hidden": ("mt", "pn", "pb", "ps", "zz"),
@@ -73,8 +73,9 @@ VIDAS_PC: Final = Variant(
     name="vidas-pc",
     models=("bioMerieux VIDAS PC (BCI RS232, BCI NET)",),
     options=BCI,
-    device={"time_format": "dmy", "decimal": ",", "units": UNITS},
-    note="The same with day/month/year and a decimal comma, as in the maker's example: `qn28,94mUI/ml|y3mUI/ml`.",
+    device={"time_format": "dmy", "units": UNITS},
+    note="The same with day/month/year and a decimal comma, as in the maker's example `qn28,94mUI/ml|y3mUI/ml`, or a "
+    "dot, as in published uploads.",
 )
 
 VITEK: Final = Variant(

@@ -9,7 +9,9 @@ from drivers.kit.declare import Variant
 BALANCE: Final[dict[str, Any]] = {"quantity": "mass", "low": 0.01, "high": 220.0, "step": 0.01}
 # Units of mass as balances shorten them; elsewhere some of these mean something else.
 MASS: Final = {"lb": "[lb_av]", "oz": "[oz_av]", "ozt": "[oz_tr]", "GN": "[gr]", "dwt": "[pwt_tr]", "ct": "[car_m]"}
-SBI: Final = r"(?=(?:.{14}|.{20})$)(?P<label>[A-Za-z#][A-Za-z0-9#. ]{5})?(?P<value>[-+ ][ \d.[]{9}\]?)"
+# The unit stands in the twelfth place, or the eighteenth: what has lost a character before it does not fit. Blanks
+# behind it say nothing.
+SBI: Final = r"(?P<label>[A-Za-z#][A-Za-z0-9#. ]{5})?(?P<value>[-+ ][ \d.[]{9})"
 
 
 def _ask(send: str) -> list[dict[str, Any]]:
@@ -25,19 +27,19 @@ SARTORIUS: Final = Variant(
         "patterns": [
             {
                 **BALANCE,
-                "match": SBI + r" ?(?P<unit>[A-Za-z/%]{1,3}) *",
+                "match": SBI[:-1] + r"[\] ])(?P<unit>[A-Za-z/%]{1,3}) *",
                 "print": "+{value:>9} g  ",
             },
             {
                 **BALANCE,
-                "match": SBI + r" {3,4}",
+                "match": SBI + r"\]? {0,4}",
                 "quality": "uncertain: not stable",
             },
             {**BALANCE, "match": r" *(?:Stat)? *(?P<value>H|High) *", "quality": "bad: overload"},
             {**BALANCE, "match": r" *(?:Stat)? *(?P<value>L|Low) *", "quality": "bad: underload"},
             {**BALANCE, "match": r" *(?:Stat)? *(?P<value>C|Cal\.(?:Ext\.|Int\.)?) *",
              "quality": "bad: being calibrated"},
-            {**BALANCE, "match": r" *(?:Stat)? *(?P<value>(?:Err|ERR|E) *\d{1,3}|OFF|-- ?) *",
+            {**BALANCE, "match": r" *(?:Stat)? *(?P<value>(?:Err|ERR|E) *\d{1,3}|OFF|- ?-) *",
              "quality": "bad: no weight"},
         ],
     },
@@ -127,10 +129,10 @@ RADWAG: Final = Variant(
             "v": "bad: below the weighing range",
         },
         "patterns": [
-            {**BALANCE, "match": rf"(?=.{{16}}$){MARK}[ \d.]{{9}}) (?P<unit>[A-Za-z%]{{1,3}}) *",
+            {**BALANCE, "match": rf"(?=.{{14,16}}$){MARK}[ \d.]{{9}}) (?P<unit>[A-Za-z%]{{1,3}}) *",
              "print": "  {value:>10} g  "},
-            {**BALANCE, "match": rf"(?=.{{18}}$){MARK}[ \d.[]{{10}}[\d\]]) (?P<unit>[A-Za-z%]{{1,3}}) *"},
-            {**BALANCE, "match": rf"(?=.{{19}}$)S[IU ][I ]{MARK}[ \d.]{{9}}) (?P<unit>[A-Za-z%]{{1,3}}) *"},
+            {**BALANCE, "match": rf"(?=.{{16,18}}$){MARK}[ \d.[]{{10}}[\d\]]) (?P<unit>[A-Za-z%]{{1,3}}) *"},
+            {**BALANCE, "match": rf"(?=.{{17,19}}$)S[IU ][I ]{MARK}[ \d.]{{9}}) (?P<unit>[A-Za-z%]{{1,3}}) *"},
             {"match": r"(?:SUI|SU|SI|S|Z|T|UI) [ADIE^v]", "ignore": True},
         ],
     },
@@ -148,7 +150,7 @@ KERN: Final = Variant(
         "ask_end": "",
         "poll": "2s",
         "patterns": [
-            {**BALANCE, "match": r"(?=.{16}$)(?P<mark>[ M])(?P<value>[- ][ \d.]{10}) (?P<unit>[A-Za-z%]{1,3}) *",
+            {**BALANCE, "match": r"(?P<mark>[ M])(?P<value>[- ][ \d.]{10}) (?P<unit>[A-Za-z%]{1,3}) *",
              "print": "  {value:>10} g  "},
             {**BALANCE, "match": r"(?=(?:.{13}|.{16})$)(?P<mark>[ M])(?P<value>[- ][ \d.]{10}) *",
              "quality": "uncertain: not stable"},
@@ -199,6 +201,30 @@ SHIMADZU_AUW: Final = _shimadzu(
     "Nine characters of weight (AUW manual 14.2.2 and 14.2.3, AP manual p. 133).",
 )
 
+AND_SCALE: Final = Variant(
+    name="and-scale",
+    models=("A&D FG, FS, HV, HW, FV, SK scales", "others that say gross or net"),
+    options={
+        "ask": _ask("Q"),
+        "poll": "2s",
+        "statuses": {"ST": "good", "US": "uncertain: not stable", "OL": "bad: overload"},
+        "patterns": [
+            {
+                **BALANCE,
+                "high": 60.0,
+                "match": r"(?=.{16,18}$)(?P<status>ST|US|OL),(?P<weight>GS|NT|TR),(?P<value>[-+ ][ \d.]{7,8})"
+                r" {0,2}(?P<unit>kg|lb|oz|g)",
+                "print": "ST,GS,+{value:>07}kg",
+            },
+            {"quantity": "count", "unit": "{pcs}", "match": r"QT,(?:GS|NT|TR),(?P<value>[-+ ][ \d]{6}\d)PC"},
+        ],
+    },
+    device={"units": MASS},
+    note="ST, US or OL, then GS, NT or TR for gross, net or tare, then the weight in 8 characters and the unit in 2 "
+    "(FG and HW/HV manuals, RS-232C standard format). OL is no weight whatever number follows. 2400 baud, 7 bits, even "
+    "parity as delivered.",
+)  # fmt: skip
+
 VIBRA: Final = Variant(
     name="vibra",
     models=("Shinko ViBRA HG, HJ-K",),
@@ -215,4 +241,4 @@ VIBRA: Final = Variant(
     "kilograms; declare other units.",
 )  # fmt: skip
 
-BALANCES: Final = (SARTORIUS, AND, OHAUS, OHAUS_KIT, RADWAG, KERN, SHIMADZU, SHIMADZU_AUW, VIBRA)
+BALANCES: Final = (SARTORIUS, AND, AND_SCALE, OHAUS, OHAUS_KIT, RADWAG, KERN, SHIMADZU, SHIMADZU_AUW, VIBRA)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from drivers.kit.declare import Evidence, Variant
@@ -77,9 +78,24 @@ SPOTCHEM_EL: Final = Variant(
 
 TEST: Final = r" {0,4}(?P<flags>\*)? {0,4}(?P<test>(?!No\.|NO\.|ID)[A-Za-z][A-Za-z:.]{1,5}) +"
 # The first that fits whole: +1 is a grade, + 1.0 a grade and a number
-GRADE: Final = r"[+][1-4](?![\d.])|[+]/?-|[+]{1,4}|[1-4][+]|-|[Nn]orm(?:al)?|[Nn]eg|[Pp]os"
-AMOUNT: Final = r"(?:[<>]?=?\d+(?:\.\d+)?|neg|pos|norm(?:al)?)"
+GRADE: Final = (
+    r"[+][1-4](?![\d.])|[+]/?-|\xb1|[+]{1,4}|[1-4][+]|-|[Nn]orm(?:al)?|[Nn]eg(?:ative?)?|[Pp]os(?:itive?)?|[Tt]race|"
+    r"NORMAL|NEG(?:ATIVE?)?|POS(?:ITIVE?)?|TRACE|SMALL|MODERATE|LARGE"
+)
+AMOUNT: Final = r"(?:(?:[Cc]a\.? ?|[<>]?=?)\d+(?:\.\d+)?|neg|pos|norm(?:al)?)"
+CLINITEK_TEST: Final = r"(?P<test>[A-Za-z]{2,3})(?P<flags>\*)? +"
+CLINITEK_UNIT: Final = r"[A-Za-z][A-Za-z./]{0,11}"
 UNIT: Final = r"[A-Za-z%][A-Za-z0-9/%*]{0,15}"
+CALLS: Final = {
+    "-": "negative",
+    "norm": "normal",
+    **dict.fromkeys(("+-", "+/-", "\xb1", "trace"), "indeterminate"),
+    **dict.fromkeys(("neg", "negativ", "negative"), "negative"),
+    **dict.fromkeys(("pos", "positiv", "positive", "small", "moderate", "large"), "positive"),
+    **dict.fromkeys(("+", "++", "+++", "++++"), "positive"),
+    **{form: "positive" for n in "1234" for form in (f"{n}+", f"+{n}")},
+    "normal": "normal",
+}
 PADS: Final = {
     "LEU": "leukocytes",
     "NIT": "nitrite",
@@ -88,9 +104,21 @@ PADS: Final = {
     "KET": "ketones",
     "BIL": "bilirubin",
     "URO": "urobilinogen",
+    "UBG": "urobilinogen",
     "BLO": "blood",
     "BLD": "blood",
+    "OBL": "blood",
 }
+NUMBERS: Final = {"pH": "ph", "SG": "sg"}
+ANALYTES: Final[list[dict[str, Any]]] = [
+    {"test": test, "quantity": quantity, "kind": "result", "words": ["-", "+"] if test == "NIT" else ["-", "1+"]}
+    for test, quantity in PADS.items()
+]
+
+
+def _written(calls: Mapping[str, str]) -> dict[str, str]:
+    """The calls as they are printed: in small letters, capitals, or with a capital first."""
+    return {form: call for said, call in calls.items() for form in (said, said.upper(), said.capitalize())}
 
 
 def _said(match: str, printed: str | None = None, **more: Any) -> dict[str, Any]:
@@ -99,22 +127,23 @@ def _said(match: str, printed: str | None = None, **more: Any) -> dict[str, Any]
 
 URINE: Final = Variant(
     name="urine-strip",
-    models=("McKesson Consult 120", "URIT-50", "Human Combilyzer 13", "YD Diagnostics URiSCAN Pro II"),
+    models=(
+        "McKesson Consult 120",
+        "URIT-50",
+        "Human Combilyzer 13",
+        "YD Diagnostics URiSCAN Pro II",
+        "Dirui H-100, H-500",
+    ),
     options={
         "framing": "blocks",
         "flag_codes": {"*": "A"},
-        "calls": {
-            **dict.fromkeys(("-", "neg", "Neg"), "negative"),
-            **dict.fromkeys(("norm", "Norm", "Normal", "normal"), "normal"),
-            **dict.fromkeys(("+-", "+/-"), "indeterminate"),
-            **dict.fromkeys(("+", "++", "+++", "++++", "pos", "Pos"), "positive"),
-            **{form: "positive" for n in "1234" for form in (f"{n}+", f"+{n}")},
-        },
+        "calls": _written(CALLS),
         "qc": (r"QC.*",),
         "patterns": [
             _said(r"ID: *(?P<specimen>\S*)", " ID:{specimen}"),
             _said(r"ID_NO:(?P<run>\d{1,6})-(?P<specimen>\S*)"),
             _said(r"Date: *(?P<time>\d\d-\d\d-\d{4} +\d\d:\d\d(?: *[APap][Mm])?)", " Date:{time:%d-%m-%Y %H:%M}"),
+            _said(r"Date: *(?P<time>\d{4}-\d\d-\d\d +\d\d:\d\d(?::\d\d)?)"),
             _said(r"Date *: *(?P<printed_time>[A-Z]{3}-\d\d-\d{4} \d\d:\d\d:\d\d)"),
             _said(r"Operator: *(?P<operator>\S*)"),
             _said(r"No\. *(?P<run>\S+)"),
@@ -128,21 +157,75 @@ URINE: Final = Variant(
             },
             {"kind": "result", "match": TEST + rf"(?P<value>[<>]?=?\d+(?:\.\d+)?) *(?P<unit>{UNIT})? *"},
         ],
-        "analytes": [
-            {
-                "test": test,
-                "quantity": quantity,
-                "kind": "result",
-                "words": ["-", "+"] if test == "NIT" else ["-", "1+"],
-            }
-            for test, quantity in PADS.items()
-        ],
+        "analytes": ANALYTES,
     },
     device={"time_format": "dmy"},
     note="A block of lines between STX and ETX: an ID, a date, a number, then a line a pad: * where it is "
     "abnormal, its grade, and beside it what that stands for. As published captures of a Consult 120 and a "
-    "URIT-50 and a published receiver of the Combilyzer 13 have them, and as the URiSCAN Pro II serial format "
-    "prints them. A URiSCAN's date stays as it is printed. 9600 8N1.",
+    "URIT-50 and published receivers of the Combilyzer 13 and the Dirui H-100 have them, and as the URiSCAN Pro II "
+    "serial format prints them. A URiSCAN's date stays as it is printed. 9600 8N1.",
 )
 
-STRIPS: Final = (SPOTCHEM_EZ, SPOTCHEM_EL, URINE)
+CLINITEK: Final = Variant(
+    name="clinitek-50",
+    models=("Siemens (Bayer) Clinitek 50",),
+    options={
+        "framing": "blocks",
+        "checksum": "sum8-inside",
+        "acknowledge": True,
+        "flag_codes": {"*": "A"},
+        "calls": _written(CALLS),
+        "patterns": [
+            {"match": r"(?P<product>6510)(?P<revision>..)(?P<software>\d\d\.\d\d) "
+             r"(?P<year>\d\d)(?P<month>\d\d)(?P<day>\d\d)(?P<hour>\d\d)(?P<minute>\d\d) *",
+             "print": "6510  01.02 {time:%y%m%d%H%M}"},
+            {"match": r"(?P<run>\d{3}) (?P<appearance>[^\r]{0,40})", "print": "001 YELLOW CLEAR"},
+            {
+                "kind": "result",
+                "match": rf"{CLINITEK_TEST}(?P<value>{GRADE}) *",
+                "print": "{test:<5}{call}",
+            },
+            {"kind": "result", "match": rf"{CLINITEK_TEST}(?P<value>(?:[Cc]a |[<>]?=?)\d+(?:\.\d+)?) *"
+             rf"(?P<unit>{CLINITEK_UNIT})? *"},
+        ],
+        "analytes": ANALYTES,
+    },
+    device={"time_format": "ymd"},
+    note="Blocks of lines: product, software and time, the number and how the urine looks, then a line a pad, with * "
+    "behind the name where it is abnormal; two digits of sum stand before ETX. Ca is about: such a value is a text. "
+    "Written from the published driver of an electronic record that quotes a block of it. 9600 8N1, with XON and XOFF.",
+)  # fmt: skip
+
+ON_STRIP: Final = ("GLU", "BIL", "KET", "SG", "BLO", "pH", "PRO", "URO", "NIT", "LEU")
+
+
+def _on_strip(pad: str) -> str:
+    return rf",{pad},(?P<{pad.lower()}>[^,]*),(?P<flags_{pad.lower()}>\*?)"
+
+
+STATUS: Final = Variant(
+    name="clinitek-status",
+    models=("Siemens Clinitek Status",),
+    options={
+        "flag_codes": {"*": "A"},
+        "calls": _written(CALLS),
+        "patterns": [
+            {
+                "match": r"(?P<run>\d+),(?P<printed_date>[^,]*),(?P<printed_time>[^,]*),[^,]*,(?P<specimen>[^,]*)"
+                + r",[^,]*" * 7 + "".join(map(_on_strip, ON_STRIP)) + r"[, ]*",
+                "items": [
+                    {"value": pad.lower(), "test": pad, "quantity": (PADS | NUMBERS)[pad], "kind": "result",
+                     **({} if pad in NUMBERS else {"words": ["Negative", "Trace"]})}
+                    for pad in ON_STRIP
+                ],
+                "print": "000001,01-15-26,09:30,,{specimen},,,,,,," + "".join(
+                    f",{pad},{{{pad.lower()}}}," for pad in ON_STRIP),
+            }
+        ],
+    },
+    note="One line of fields between commas: number, date, time, the identifier in the fifth, and from the thirteenth "
+    "name, result and * of each pad of a Multistix 10 SG; other strips need a pattern of their own. The date stays as "
+    "it is printed. As two published receivers read it.",
+)  # fmt: skip
+
+STRIPS: Final = (SPOTCHEM_EZ, SPOTCHEM_EL, URINE, CLINITEK, STATUS)

@@ -121,6 +121,28 @@ def test_the_tests_of_a_specimen_stand_one_after_the_other() -> None:
     assert {(one.specimen, one.run, one.attributes["rack"]) for one in drafts} == {("A-17", "0022", "0048")}
 
 
+@pytest.mark.parametrize("about", ["", "F03205"])
+@pytest.mark.parametrize("width", [4, 10, 13, 20, 26])
+def test_the_mark_of_the_block_says_how_wide_the_identifier_is(width: int, about: str) -> None:
+    specimen = "26010017341"[:width]
+    body = f"DH000102U0003{specimen:<{width}}    E{about}001   5.4r 002  88.1ph003   0.9  "
+    drafts = decoded(body, "beckman-au")
+    assert [(one.specimen, one.test, one.value, one.flags) for one in drafts] == [
+        (specimen, "001", "5.4", ("r",)),
+        (specimen, "002", "88.1", ("HH",)),
+        (specimen, "003", "0.9", ()),
+    ]
+
+
+def test_columns_that_fit_in_several_ways_are_not_read() -> None:
+    columns = [{"name": "specimen", "at": [2, 4]}]
+    record = {"starts": "D ", "columns": columns, "cells": [{"test": "GLU", "value": [6, 4]}]}
+    other = {**record, "cells": [{"test": "UREA", "value": [6, 4]}]}
+    options = FixedRecordsOptions.model_validate({"records": [record, other]})
+    with pytest.raises(DecodeError, match="in several ways"):
+        list(DRIVER.decode(Message(b"\x02D A-17 5.4\x03"), options))
+
+
 @pytest.mark.parametrize("tail", ["001   5.4 ", "001   5.4  0", " 01   5.4  ", "ABC   5.4  ", "001   5.4  03  131.0H "])
 def test_tests_that_are_shifted_are_not_read(tail: str) -> None:
     with pytest.raises(DecodeError):

@@ -56,9 +56,15 @@ def test_the_makers_example_with_its_unit_behind_the_value() -> None:
         "qn28,94mUI/ml|y3mUI/ml|qd1:1|ncvalid|#",
         "vidas-pc",
     )
-    assert (draft.value, draft.unit, draft.patient) == ("28,94", "mUI/ml", "990519001")
+    assert (draft.value, draft.unit, draft.patient) == ("28.94", "mUI/ml", "990519001")
+    assert draft.attributes["value_as_sent"] == "28,94"
     assert (draft.device_time, draft.quality) == ("20/05/1999 15:09", Quality.GOOD)
     assert "PATIENT001" not in str(draft.attributes)
+
+
+def test_a_dot_is_as_good_a_decimal_sign_as_a_comma() -> None:
+    (draft,) = vidas("~mtrsl|pi1|ciA|rtDD2|tt17:26|td08/01/2026|ql|qn16830.25 ng/ml|y3ng/ml|qd4|ncvalid|#", "vidas-pc")
+    assert (draft.value, draft.unit, draft.device_time) == ("16830.25", "ng/ml", "08/01/2026 17:26")
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,9 @@ LINES: list[tuple[str, str, str | None, str | None, Quality]] = [
     ("sartorius-sbi", "+  123.5[6]g  \r\n", "+123.56", "g", Quality.GOOD),
     ("sartorius-sbi", "N     +  123.5[6]g  \r\n", "+123.56", "g", Quality.GOOD),
     ("sartorius-sbi", "+      253 pcs\r\n", "+253", "pcs", Quality.GOOD),
+    ("sartorius-sbi", "+   255.09 g\r\n", "+255.09", "g", Quality.GOOD),
+    ("sartorius-sbi", "N     +   255.09 g\r\n", "+255.09", "g", Quality.GOOD),
+    ("sartorius-sbi", "Stat        - -     \r\n", None, None, Quality.BAD),
     ("sartorius-sbi", "+   255.09    \r\n", "+255.09", None, Quality.UNCERTAIN),
     ("sartorius-sbi", "Stat       H  \r\n", None, None, Quality.BAD),
     ("sartorius-sbi", "      High    \r\n", None, None, Quality.BAD),
@@ -64,6 +67,10 @@ LINES: list[tuple[str, str, str | None, str | None, Quality]] = [
     ("and-balance", "OL,+999999.9  g\r\n", None, "g", Quality.BAD),
     ("and-balance", "OL,+9999999E+19\r\n", None, None, Quality.BAD),
     ("and-balance", "OL,+9999999E+19,  g\r\n", None, "g", Quality.BAD),
+    ("and-scale", "ST,GS,+00012.3kg\r\n", "+00012.3", "kg", Quality.GOOD),
+    ("and-scale", "US,NT,-0012.34kg\r\n", "-0012.34", "kg", Quality.UNCERTAIN),
+    ("and-scale", "OL,GS,+9999999kg\r\n", None, "kg", Quality.BAD),
+    ("and-scale", "QT,GS,+0000025PC\r\n", "+0000025", "{pcs}", Quality.GOOD),
     ("ohaus", "     192.21 g\r\n", "192.21", "g", Quality.GOOD),
     ("ohaus", "     12.345 g     \r\n", "12.345", "g", Quality.GOOD),
     ("ohaus", "       0.01 g ?\r\n", "0.01", "g", Quality.UNCERTAIN),
@@ -75,6 +82,7 @@ LINES: list[tuple[str, str, str | None, str | None, Quality]] = [
     ("ohaus-rs232", "        0.85 oz     WET WT\r\n", "0.85", "oz", Quality.GOOD),
     ("ohaus-rs232", "           3 PCS   \r\n", "3", "PCS", Quality.GOOD),
     ("radwag", "        18.5 g  \r\n", "18.5", "g", Quality.GOOD),
+    ("radwag", "        18.5 g\r\n", "18.5", "g", Quality.GOOD),
     ("radwag", "?       18.5 kg \r\n", "18.5", "kg", Quality.UNCERTAIN),
     ("radwag", "^     1832.0 g  \r\n", None, "g", Quality.BAD),
     ("radwag", "S    -      8.5 g  \r\n", "-8.5", "g", Quality.GOOD),
@@ -484,6 +492,10 @@ def test_a_page_ends_with_a_form_feed() -> None:
         (" SG         1.020     ", "SG", "1.020", None, None),
         (" MA          <=10 mg/L", "MA", "<=10", None, None),
         ("S.G >=1.030", "S.G", ">=1.030", None, None),
+        ("*BLD   1+  Ca25 Ery/uL", "BLD", "1+", "positive", "Ca25"),
+        ("*PRO   Trace", "PRO", "Trace", "indeterminate", None),
+        (" LEU   Negative", "LEU", "Negative", "negative", None),
+        ("*KET   2+  mmol/L", "KET", "2+", "positive", None),
     ],
 )
 def test_a_pad_is_its_grade_and_what_that_stands_for(
@@ -494,6 +506,40 @@ def test_a_pad_is_its_grade_and_what_that_stands_for(
     assert draft.attributes.get("concentration") == beside
     with pytest.raises(DecodeError):
         decoded(f"\x02ID:A1\r\n{line}{line.strip()}\r\n\x03", "urine-strip")
+
+
+def test_a_date_with_its_year_first_needs_no_order() -> None:
+    (draft,) = decoded("\x02\r\nDate:2026-01-15 16:10\r\nNo.000012\r\nID:A1\r\n pH    7.5\r\n\x03", "urine-strip")
+    assert (draft.device_time, draft.run, draft.specimen) == ("2026-01-15 16:10", "000012", "A1")
+
+
+def clinitek(*lines: str) -> list[Draft]:
+    text = "".join(f"{line}\r\n" for line in ("", "6510  01.02 2601151349", "007 YELLOW CLEAR", *lines)).encode()
+    return decoded(b"\x02" + text + b"%02X\x03" % (sum(text) & 0xFF), "clinitek-50")
+
+
+def test_a_clinitek_50_says_its_time_in_ten_digits() -> None:
+    leu, sg, ubg, blood = clinitek("LEU  NEGATIV        ", "SG   >=1.030", "UBG  0.2 mg/dL", "OBL* Ca 10 Ery/uL   ")
+    assert (leu.value, leu.interpretation, leu.run, leu.device_time) == ("NEGATIV", "negative", "007", "26-01-15 13:49")
+    assert (sg.value, ubg.value, ubg.unit) == (">=1.030", "0.2", "mg/dL")
+    assert (blood.value, blood.unit, blood.flags, blood.quantity) == ("Ca 10", "Ery/uL", ("A",), "blood")
+
+
+def test_a_clinitek_status_names_every_pad_in_one_line() -> None:
+    line = (
+        "17,01-15-26,09:31,,S-7,,,,,,YELLOW,CLEAR,GLU,Negative,,BIL,Negative,,KET,Trace,*,SG,1.015,,BLO,Large,*,pH,6.5,,"
+        "PRO,100 mg/dL,*,URO,0.2 mg/dL,,NIT,Positive,*,LEU,Negative,,,,,,,,\r"
+    )
+    found = {draft.test: draft for draft in decoded(line, "clinitek-status")}
+    assert {test: draft.interpretation for test, draft in found.items() if draft.interpretation} == {
+        **dict.fromkeys(("GLU", "BIL", "LEU"), "negative"),
+        **dict.fromkeys(("BLO", "NIT"), "positive"),
+        "KET": "indeterminate",
+    }
+    assert (found["SG"].value, found["pH"].value, found["PRO"].value) == ("1.015", "6.5", "100 mg/dL")
+    assert found["NIT"].flags == ("A",) and found["LEU"].flags == () and found["GLU"].specimen == "S-7"
+    with pytest.raises(DecodeError):
+        decoded(line.replace(",KET,Trace,*", ""), "clinitek-status")
 
 
 # ---- both roles
