@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import click
 
-from gateway import cli_engineer
+from gateway import cli_engineer, cli_journal
 from gateway.command import ASKED_WRONGLY, FOUND_A_PROBLEM, Commands, config_option, json_option, load, report, table
 
 
@@ -26,6 +26,10 @@ for command in (
     cli_engineer.tap,
     cli_engineer.capture,
     cli_engineer.replay,
+    cli_journal.verify,
+    cli_journal.backup,
+    cli_journal.restore,
+    cli_journal.salvage,
 ):
     main.add_command(command)
 
@@ -141,22 +145,6 @@ def export(
     from gateway.reports import export_to
 
     export_to(load(config_path), since, until, device, quantity, form, output)
-
-
-@main.command()
-@config_option
-@click.option(
-    "--against", "ledgers", multiple=True, type=click.Path(path_type=Path, exists=True), help="A simulator's ledger."
-)
-@click.option("--head", default="", help="A seals' head from the log or an earlier verify: it must be in the chain.")
-@json_option
-def verify(config_path: Path, ledgers: tuple[Path, ...], head: str, as_json: bool) -> None:
-    """Check the journal, its seals and audit chain; against ledgers: acknowledged, lost, doubled, altered, invented."""
-    from gateway.reports import verify_journal
-
-    found, good = verify_journal(load(config_path), ledgers, head)
-    report(found, as_json)
-    sys.exit(0 if good else FOUND_A_PROBLEM)
 
 
 @main.group(invoke_without_command=True)

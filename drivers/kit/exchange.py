@@ -23,6 +23,7 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"  # whole, but not what the driver's format says (DecodeError)
     ENCODING = "encoding"  # bytes that are not text in the declared character set
     UNCLAIMED = "unclaimed"  # no configured device claims this topic, address or message
+    DAMAGED = "damaged"  # the journal no longer has it as it was kept
     FAULT = "fault"  # our own code failed on it: a defect to report; the bytes are safe
 
 

@@ -41,11 +41,19 @@ class SealKeyError(Exception):
 
 
 def key(data_dir: Path, *, make: bool = False) -> bytes:
-    """The key that seals are made with, 32 bytes; `make`: a new one where there is none. Errors: SealKeyError."""
+    """The key of a journal's folder; `make`: a new one where there is none. Errors: SealKeyError."""
     path = data_dir / KEY
+    if make and not path.exists():
+        try:
+            put_key(data_dir, os.urandom(32))
+        except OSError as error:
+            raise SealKeyError(f"{path}: {error}. Check the folder's owner and the disk.") from error
+    return read_key(path)
+
+
+def read_key(path: Path) -> bytes:
+    """The key that seals are made with, 32 bytes, from a file of 64 hexadecimal digits. Errors: SealKeyError."""
     try:
-        if make and not path.exists():
-            _write(path, os.urandom(32).hex())
         found = bytes.fromhex(path.read_text(encoding="ascii"))
     except (OSError, ValueError) as error:
         raise SealKeyError(f"{path}: {error}. Without the key that sealed a journal it cannot be checked.") from None
@@ -56,11 +64,13 @@ def key(data_dir: Path, *, make: bool = False) -> bytes:
     return found
 
 
-def _write(path: Path, text: str) -> None:
+def put_key(data_dir: Path, secret: bytes) -> None:
+    """Write a journal's key, for its owner only; on the disk when this returns. Errors: OSError."""
+    path = data_dir / KEY
     new = path.with_suffix(".new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(descriptor, text.encode("ascii"))
+        os.write(descriptor, secret.hex().encode("ascii"))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -175,12 +185,17 @@ class Findings:
 
     seals: int = 0
     head: str = ""
-    rows: int = 0  # raw rows and observations that are as they were sealed
+    good: dict[str, int] = field(default_factory=lambda: {"raw": 0, "observation": 0})  # as they were sealed
     removed: int = 0  # sealed and since removed by retention, which said so
     unsealed: int = 0  # rows after the last seal
     problems: list[str] = field(default_factory=list)
     more: int = 0  # problems not named
-    altered: dict[str, set[int]] = field(default_factory=lambda: {"raw": set(), "observation": set()})
+    altered: dict[str, list[int]] = field(default_factory=lambda: {"raw": [], "observation": []})
+
+    @property
+    def rows(self) -> int:
+        """How many rows are as they were sealed."""
+        return sum(self.good.values())
 
     def problem(self, text: str) -> None:
         if len(self.problems) < NAMED:
@@ -196,8 +211,7 @@ def check(db: sqlite3.Connection, secret: bytes, head: str = "") -> Findings:
     known = not head
     for n in [row[0] for row in db.execute("SELECT n FROM seal ORDER BY n")]:
         seal = Seal(*db.execute("SELECT * FROM seal WHERE n=?", (n,)).fetchone())
-        _check_chain(db, secret, former, seal, found)
-        if seal.leaves is not None:
+        if _check_chain(db, secret, former, seal, found) and seal.leaves is not None:
             raws = seal.raw_last - seal.raw_first + 1
             _check_rows(db, secret, seal, "raw", seal.leaves[: raws * LEAF], found)
             _check_rows(db, secret, seal, "observation", seal.leaves[raws * LEAF :], found)
@@ -215,26 +229,29 @@ def check(db: sqlite3.Connection, secret: bytes, head: str = "") -> Findings:
     return found
 
 
-def _check_chain(db: sqlite3.Connection, secret: bytes, former: Seal | None, seal: Seal, found: Findings) -> None:
+def _check_chain(db: sqlite3.Connection, secret: bytes, former: Seal | None, seal: Seal, found: Findings) -> bool:
+    """Whether the seal's own leaves can be believed."""
     if former and seal.n != former.n + 1:
         found.problem(f"seals {former.n + 1} to {seal.n - 1} are missing")
     entry = db.execute("SELECT hash FROM audit WHERE n=?", (seal.audit,)).fetchone()
     if entry is None and seal.audit:
         found.problem(f"entry {seal.audit} of the audit chain is missing")
     mac = _mac(secret, former.mac if former else START, seal[:7], seal.root, entry[0] if entry else START)
-    if mac != seal.mac or (seal.leaves is not None and _root(secret, seal.leaves) != seal.root):
+    leaves = seal.leaves is None or _root(secret, seal.leaves) == seal.root
+    if mac != seal.mac or not leaves:
         found.problem(f"seal {seal.n} is not as it was made (or the key is another)")
     if former is None:
-        return
+        return leaves
     for name, before, first in (("raw", former.raw_last, seal.raw_first), ("seq", former.seq_last, seal.seq_first)):
         if first != before + 1 and not _announced(db, ("restored", "salvaged"), name, first):
             found.problem(f"{name} {before + 1} to {first - 1} never got a seal and are missing")
+    return leaves
 
 
 def _check_rows(db: sqlite3.Connection, secret: bytes, seal: Seal, table: str, leaves: bytes, found: Findings) -> None:
     first, end = (seal.raw_first, seal.raw_last) if table == "raw" else (seal.seq_first, seal.seq_last)
     if end < first or len(leaves) != (end - first + 1) * LEAF:
-        return  # empty, or the seal is not as it was made, which has been said
+        return  # empty, or its places are not as they were sealed, which has been said
     word = "raw" if table == "raw" else "seq"
     there = {row[0]: row for row in db.execute(_READ[table], (first, end))}
     gone = []
@@ -243,10 +260,10 @@ def _check_rows(db: sqlite3.Connection, secret: bytes, seal: Seal, table: str, l
         if row is None:
             gone.append(place)
         elif _LEAF[table](secret, row) != leaves[(place - first) * LEAF :][:LEAF]:
-            found.altered[table].add(place)
+            found.altered[table].append(place)
             found.problem(f"{word} {place} has been altered since it was sealed")
         else:
-            found.rows += 1
+            found.good[table] += 1
     if gone:
         upto = _removed(db, word)
         for place in gone:

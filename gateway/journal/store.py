@@ -32,6 +32,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 GROUP = 2000  # most operations one commit may share
+CHECK = "Check the folder's owner and the disk."
 PRESSED = 8 << 20  # bytes waiting for a commit above which instruments are held back
 # SQLite's primary result codes that speak of the disk and not of the statement.
 DISK = frozenset(
@@ -118,7 +119,9 @@ class Journal:
             raise
         except (OSError, sqlite3.Error) as error:
             journal._release()
-            raise JournalError(f"{journal.path}: {error}. Check the folder's owner and the disk.") from error
+            damaged = getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+            remedy = f"It is damaged: assaygate salvage {data_dir} NEW_FOLDER." if damaged else CHECK
+            raise JournalError(f"{journal.path}: {error}. {remedy}") from error
         raws, observations = await journal.read(_last)
         journal.raws.ring(raws)
         journal.observations.ring(observations)
@@ -201,7 +204,8 @@ class Journal:
                 (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
                 if verdict != "ok":
                     raise JournalError(
-                        f"{self.path} is damaged ({verdict}). Keep a copy of the folder before anything."
+                        f"{self.path} is damaged ({verdict}). Keep a copy of the folder, then: assaygate salvage "
+                        f"{self.path.parent} NEW_FOLDER"
                     )
             _close_unfinished(db)
         finally:

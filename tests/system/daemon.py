@@ -90,8 +90,12 @@ class Daemon:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another assaygate command with this configuration."""
         name, *rest = arguments
+        return self.command_plain(name, "-c", str(self.config), *rest)
+
+    def command_plain(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command that takes no configuration."""
         return subprocess.run(
-            [sys.executable, "-m", "gateway.cli", name, "-c", str(self.config), *rest],
+            [sys.executable, "-m", "gateway.cli", *arguments],
             capture_output=True,
             text=True,
             timeout=120,
