@@ -7,6 +7,8 @@ from typing import Any, Final
 from drivers.kit.declare import Variant
 
 CELSIUS: Final[dict[str, Any]] = {"quantity": "temperature", "unit": "Cel", "low": 15.0, "high": 30.0, "step": 0.1}
+PH: Final[dict[str, Any]] = {"quantity": "ph", "unit": "[pH]", "low": 4.0, "high": 10.0, "step": 0.01}
+MILLIVOLTS: Final[dict[str, Any]] = {"quantity": "potential", "unit": "mV", "low": -180.0, "high": 180.0, "step": 0.1}
 MISSING: Final = {r"\*+": "bad: no measurement"}
 
 
@@ -128,6 +130,87 @@ TPS: Final = Variant(
     "time (WP-80 manual 11.6).",
 )
 
+OVER: Final = {"[-+]OVR": "bad: over range"}
+BESIDE: Final = r"   *(?P<t>-?\d+\.\d+|[-+]OVR)oC(?P<manual>[m ])?"
+TPS_901: Final = Variant(
+    name="tps-901",
+    models=("TPS 901-PH",),
+    options={
+        "ask": [{"name": "reading", "send": "?D"}],
+        "ask_end": "\r",
+        "poll": "10s",
+        "patterns": [
+            {
+                "match": r"(?=.{18,19}$) *(?P<ph>-?\d+\.\d+|[-+]OVR)pH" + BESIDE,
+                "items": [
+                    {**PH, "value": "ph", "nothing": OVER},
+                    {**CELSIUS, "value": "t", "nothing": OVER},
+                ],
+                "print": "{ph:>6.2}pH  {t:>6.1}oC",
+            },
+            {
+                "match": r"(?=.{18,19}$) *(?P<mv>-?\d+(?:\.\d+)?|[-+]OVR)mV" + BESIDE,
+                "items": [
+                    {**MILLIVOLTS, "value": "mv", "nothing": OVER},
+                    {**CELSIUS, "value": "t", "nothing": OVER},
+                ],
+            },
+            {"match": "BUSY", "ignore": True},
+        ],
+    },
+    note="Six characters of pH or mV, the unit, six of temperature; asked with ?D or sent by its Send key. A blank in "
+    "place of the point means that it is not calibrated: such a line is not read (901-PH manual 6.5 and 6.6).",
+)  # fmt: skip
+
+CONSORT: Final = Variant(
+    name="consort",
+    models=("Consort C731",),
+    options={
+        "patterns": [
+            {
+                "match": r"(?P<number>\d{4})\t(?P<ph>-?\d{1,2}\.\d{1,3})\tpH\t(?P<t>-?\d{1,3}\.\d)\t(?P<channel>\d)\t"
+                r"(?P<time>\d\d:\d\d:\d\d)\t(?P<date>\d\d/\d\d/\d\d)",
+                "items": [{**PH, "value": "ph"}, {**CELSIUS, "value": "t"}],
+                "print": "0001\t{ph:>1.2}\tpH\t{t:>1.1}\t2\t{time:%H:%M:%S}\t{date:%d/%m/%y}",
+            },
+            {
+                "match": r"(?P<number>\d{4})\t(?P<mv>-?\d{1,4}(?:\.\d)?)\tmV\t(?P<t>-?\d{1,3}\.\d)\t(?P<channel>\d)\t"
+                r"(?P<time>\d\d:\d\d:\d\d)\t(?P<date>\d\d/\d\d/\d\d)",
+                "items": [{**MILLIVOLTS, "value": "mv"}, {**CELSIUS, "value": "t"}],
+            },
+            {"match": r"Identification No: *(?P<identification>\d*)|#\tVALUE\t[^\r]*", "ignore": True},
+        ],
+    },
+    device={"time_format": "dmy"},
+    note="Columns between tabulators: number, value, unit, temperature, channel, time and date (C731 manual p. 13). "
+    "150 to 4800 baud, 8N2, with XON and XOFF.",
+)  # fmt: skip
+
+WHEN: Final = r"(?:(?P<date>\d{1,4}[-./]\d\d[-./]\d{2,4})[ ,;]{1,4}(?P<time>\d\d:\d\d(?::\d\d)?)[ ,;]{1,4})?"
+AND_MORE: Final = (
+    r"(?:[ ,;]{1,8}(?P<mv>-?\d{1,4}(?:\.\d)?) ?mV)?(?:[ ,;]{1,8}(?:T ?[=:]? ?)?(?P<t>-?\d{1,3}\.\d{1,2}) ?[\xb0o]?C)?"
+    r"(?:[ ,;]{1,8}(?P<compensation>ATC|MTC|AT|MT))?(?:[ ,;]{1,8}(?P<stability>AR|HOLD|READY|STABLE))? {0,8}"
+)
+
+
+def _ph(first: str, printed: str | None = None) -> dict[str, Any]:
+    items = [{**PH, "value": "ph"}, {**MILLIVOLTS, "value": "mv"}, {**CELSIUS, "value": "t"}]
+    return {"match": rf" {{0,8}}{WHEN}{first}{AND_MORE}", "items": items, "print": printed}
+
+
+PH_LINE: Final = Variant(
+    name="ph-line",
+    options={
+        "patterns": [
+            _ph(r"pH ?[=:]? {0,8}(?P<ph>(?:1[0-4]|\d)\.\d{1,3})", "pH {ph:>1.2} {mv:>1.1} mV {t:>1.1} C"),
+            _ph(r"(?P<ph>(?:1[0-4]|\d)\.\d{1,3}) ?pH"),
+        ],
+    },
+    note="`pH 7.01 25.0 C`, `7.012 pH -1.3 mV 25.0 oC ATC`: pH with its name before or behind it, then perhaps mV and "
+    "a temperature, with perhaps a date before. For meters of no known format: look at what they print, it rests on no "
+    "document.",
+)
+
 LABELLED: Final = Variant(
     name="labelled",
     options={
@@ -148,4 +231,4 @@ LABELLED: Final = Variant(
     "document.",
 )
 
-METERS: Final = (VAISALA, COZIR, ORION, TPS, LABELLED)
+METERS: Final = (VAISALA, COZIR, ORION, TPS, TPS_901, CONSORT, PH_LINE, LABELLED)

@@ -204,6 +204,41 @@ def test_vaisala_says_two_things_and_stars_are_none() -> None:
     assert (humidity.value, humidity.quality, temperature.value) == (None, Quality.BAD, "22.3")
 
 
+@pytest.mark.parametrize(
+    ("variant", "line", "said"),
+    [
+        ("tps-901", "  7.01pH    25.0oC\r\n", {"ph": "7.01", "temperature": "25.0"}),
+        ("tps-901", " -57.3mV    25.0oCm\r\n", {"potential": "-57.3", "temperature": "25.0"}),
+        ("tps-901", "  +OVRpH    25.0oC\r\n", {"ph": None, "temperature": "25.0"}),
+        ("consort", "0001\t7.34\tpH\t23.7\t2\t13:19:57\t29/01/26\r\n", {"ph": "7.34", "temperature": "23.7"}),
+        ("ph-line", "pH 7.01\r\n", {"ph": "7.01"}),
+        ("ph-line", "7.012 pH -1.3 mV 25.0 oC ATC\r\n", {"ph": "7.012", "potential": "-1.3", "temperature": "25.0"}),
+        ("ph-line", "2026-01-15 09:30 pH 7.000 25.0 °C AR\r\n", {"ph": "7.000", "temperature": "25.0"}),
+    ],
+)
+def test_a_ph_meter_says_its_temperature_in_the_same_line(variant: str, line: str, said: dict[str, str | None]) -> None:
+    drafts = decoded(line, variant)
+    assert {draft.quantity: draft.value for draft in drafts} == said
+    assert all(draft.quality is Quality.BAD for draft in drafts if draft.value is None)
+    assert {draft.unit for draft in drafts if draft.value is not None} <= {"[pH]", "mV", "Cel"}
+
+
+@pytest.mark.parametrize(
+    ("variant", "line"),
+    [
+        ("tps-901", "  7 01pH    25.0oC"),  # not calibrated
+        ("tps-901", " 7.01pH    25.0oC"),
+        ("consort", "0001\t7.34\tpH\t23.7\t2\t13:19:57"),
+        ("ph-line", "17.01pH"),
+        ("ph-line", "pH 7.01 25.0"),
+        ("ph-line", "pH 7.0125.0 C"),
+    ],
+)
+def test_a_ph_that_may_be_another_is_not_read(variant: str, line: str) -> None:
+    with pytest.raises(DecodeError):
+        decoded(line, variant)
+
+
 def test_a_sensors_power_on_value_is_no_measurement() -> None:
     options = DRIVER.trial()
     (after_power_on,) = DRIVER.decode(Message(b"T=85.00 C\r\n"), options)
