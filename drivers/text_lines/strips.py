@@ -77,6 +77,8 @@ SPOTCHEM_EL: Final = Variant(
 )  # fmt: skip
 
 TEST: Final = r" {0,4}(?P<flags>\*)? {0,4}(?P<test>(?!No\.|NO\.|ID)[A-Za-z][A-Za-z:.]{1,5}) +"
+# Dirui writes the colon of ID in double width, in GB 2312 or in UTF-8.
+COLON: Final = r"(?::|\xa3\xba|\xef\xbc\x9a)"
 # The first that fits whole: +1 is a grade, + 1.0 a grade and a number
 GRADE: Final = (
     r"[+][1-4](?![\d.])|[+]/?-|\xb1|[+]{1,4}|[1-4][+]|-|[Nn]orm(?:al)?|[Nn]eg(?:ative?)?|[Pp]os(?:itive?)?|[Tt]race|"
@@ -140,7 +142,7 @@ URINE: Final = Variant(
         "calls": _written(CALLS),
         "qc": (r"QC.*",),
         "patterns": [
-            _said(r"ID: *(?P<specimen>\S*)", " ID:{specimen}"),
+            _said(rf"ID{COLON} *(?P<specimen>[!-~]*)", " ID:{specimen}"),
             _said(r"ID_NO:(?P<run>\d{1,6})-(?P<specimen>\S*)"),
             _said(r"Date: *(?P<time>\d\d-\d\d-\d{4} +\d\d:\d\d(?: *[APap][Mm])?)", " Date:{time:%d-%m-%Y %H:%M}"),
             _said(r"Date: *(?P<time>\d{4}-\d\d-\d\d +\d\d:\d\d(?::\d\d)?)"),
@@ -156,13 +158,14 @@ URINE: Final = Variant(
                 "print": " {test:<9} {call:>2}",
             },
             {"kind": "result", "match": TEST + rf"(?P<value>[<>]?=?\d+(?:\.\d+)?) *(?P<unit>{UNIT})? *"},
+            {"match": r" {0,4}[A-Z][A-Za-z:]{1,4} *", "ignore": True},  # a pad this strip does not have
         ],
         "analytes": ANALYTES,
     },
     device={"time_format": "dmy"},
-    note="A block of lines between STX and ETX: an ID, a date, a number, then a line a pad: * where it is "
-    "abnormal, its grade, and beside it what that stands for. As published captures of a Consult 120 and a "
-    "URIT-50 and published receivers of the Combilyzer 13 and the Dirui H-100 have them, and as the URiSCAN Pro II "
+    note="A block of lines between STX and ETX: an ID, a date, a number, then a line a pad: * where it is abnormal, its "
+    "grade, and beside it what that stands for. As published captures of a Consult 120 and a URIT-50 and published "
+    "receivers of the Combilyzer 13 and the Dirui H-100 (user manual, appendix B) have them, and as the URiSCAN Pro II "
     "serial format prints them. A URiSCAN's date stays as it is printed. 9600 8N1.",
 )
 

@@ -548,6 +548,13 @@ def test_a_date_with_its_year_first_needs_no_order() -> None:
     assert (draft.device_time, draft.run, draft.specimen) == ("2026-01-15 16:10", "000012", "A1")
 
 
+@pytest.mark.parametrize("encoding", ["gb2312", "utf-8"])
+def test_a_colon_in_double_width_is_one(encoding: str) -> None:
+    block = "\x02\r\n Date:2026-01-15 10:31\r\n No. 0012\r\n ID：260115118\r\n BLD 1+ 25 Ery/uL\r\n RT  \r\n\x03"
+    (draft,) = decoded(block.encode(encoding), "urine-strip")
+    assert (draft.specimen, draft.test, draft.value) == ("260115118", "BLD", "1+")
+
+
 def clinitek(*lines: str) -> list[Draft]:
     text = "".join(f"{line}\r\n" for line in ("", "6510  01.02 2601151349", "007 YELLOW CLEAR", *lines)).encode()
     return decoded(b"\x02" + text + b"%02X\x03" % (sum(text) & 0xFF), "clinitek-50")
