@@ -71,6 +71,9 @@ _STATUS = MappingProxyType(
         "X": (Status.CANCELLED, "the device could not do the test"),
     }
 )
+_CHECK = re.compile(
+    r"(?i)\b(?:internal|procedural|procedure|process|extraction|sample processing) (?:control|ctrl)\b|\bIQC\b"
+)
 _MARK = re.compile(r"[^\w\s]")  # a note of one such character is a flag
 _OFFSET = re.compile(r"(?<=:\d\d)(\.\d+)?\s*(Z|[+-]\d\d:?\d\d)$")
 
@@ -214,8 +217,10 @@ class _Run:
         # A resent result has another control id; without a time and a number of its own nothing else tells it apart.
         mark = when or self.without_time
         same = (test, value, unit, call, ",".join(flags), letter)
+        check = self.common.kind is Kind.RESULT and _CHECK.search(f"{test} {shown}")
         return replace(
             self.common,
+            kind=Kind.STATUS if check else self.common.kind,  # a cartridge's own control says nothing of the patient
             test=test,
             quantity=slug(shown) if code and shown else None,
             value=value,

@@ -76,6 +76,13 @@ def test_only_what_nothing_says_is_a_control_is_a_patients(root: str, role: str,
     assert (draft.kind, draft.value, draft.unit, draft.quality) == (kind, "5.4", "mmol/L", Quality.GOOD)
 
 
+@pytest.mark.parametrize("name", ["Procedural Control", "Internal control", "IQC"])
+def test_a_cartridges_own_control_is_no_patients_result(name: str) -> None:
+    own = f'<OBS><OBS.observation_id V="{name}"/><OBS.qualitative_value V="Valid"/></OBS>'
+    assert [draft.kind for draft in read(observed(patient(GLUCOSE, own)))] == [Kind.RESULT, Kind.STATUS]
+    assert [draft.kind for draft in read(observed(control(own), root="OBS.R02"))] == [Kind.QC]
+
+
 def test_an_unknown_role_is_no_patients_result() -> None:
     (draft,) = read(observed(patient(GLUCOSE), service='<SVC.role_cd V="ZZZ"/>'))
     assert (draft.kind, draft.quality) == (Kind.QC, Quality.UNCERTAIN)
