@@ -32,7 +32,7 @@ SARTORIUS: Final = Variant(
             },
             {
                 **BALANCE,
-                "match": SBI + r"\]? {0,4}",
+                "match": r"(?=(?:.{14}|.{20})$)" + SBI + r"\]? {3,4}",
                 "quality": "uncertain: not stable",
             },
             {**BALANCE, "match": r" *(?:Stat)? *(?P<value>H|High) *", "quality": "bad: overload"},

@@ -165,8 +165,8 @@ URINE: Final = Variant(
     device={"time_format": "dmy"},
     note="A block of lines between STX and ETX: an ID, a date, a number, then a line a pad: * where it is abnormal, "
     "its grade, and beside it what that stands for. As published captures of a Consult 120 and a URIT-50 and "
-    "published receivers of the Combilyzer 13 and the Dirui H-100 (user manual, appendix B) have them, and as the URiSCAN "
-    "Pro II serial format prints them. A URiSCAN's date stays as it is printed. 9600 8N1.",
+    "published receivers of the Combilyzer 13 and the Dirui H-100 (user manual, appendix B) have them, and as the "
+    "URiSCAN Pro II serial format prints them. A URiSCAN's date stays as it is printed. 9600 8N1.",
 )
 
 CLINITEK: Final = Variant(

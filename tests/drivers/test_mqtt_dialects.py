@@ -172,6 +172,12 @@ def test_a_bare_state_is_called_by_the_level_before(topic: str) -> None:
     assert (gone.value, gone.quality) == (None, Quality.BAD)
 
 
+def test_what_home_assistant_is_told_of_a_sensor_is_no_reading() -> None:
+    config = {"name": "Freezer", "state_topic": "lab/freezer", "unit_of_measurement": "°C", "expire_after": 600}
+    found = drafts(config, "homeassistant/sensor/freezer/config")
+    assert {draft.kind for draft in found.values()} == {Kind.EVENT}
+
+
 def test_pascals_are_no_hectopascals() -> None:
     assert said(drafts({"pressure": 101325}, "ruuvi/x")) == {"pressure": (101325, None)}
     assert said(drafts({"pressure": 1013.2}, "lab/x")) == {"pressure": (1013.2, "hPa")}

@@ -154,6 +154,12 @@ def test_a_line_that_is_cut_or_glued_to_the_next_is_no_other_value(variant: str,
     assert not called_good(body.strip() + body.strip(), variant)
 
 
+@pytest.mark.parametrize("line", ["+   255.12 \r\n", "+   255.12\r\n", "N     +   255.12 \r\n"])
+def test_a_weight_cut_before_its_unit_is_not_one_that_is_not_stable(line: str) -> None:
+    with pytest.raises(DecodeError):
+        decoded(line, "sartorius-sbi")
+
+
 @pytest.mark.parametrize("parity", ["even", "odd", "mark"])
 @pytest.mark.parametrize(("variant", "line"), [row for row in GOOD if row[1].isascii()])
 def test_seven_bits_read_as_eight_are_no_other_value(variant: str, line: str, parity: str) -> None:
