@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from drivers.fixed_records.options import Cell, Column, FixedRecordsOptions, Layout, Place
@@ -14,9 +13,9 @@ from drivers.kit.checks import sum8
 from drivers.kit.declare import Driver, Evidence, Identity, Message
 from drivers.kit.exchange import DecodeError, Exchange, Reason
 from drivers.kit.facts import Item, as_sent, drawn_facts, make
-from drivers.kit.observation import Draft, Json, Kind, Quality
+from drivers.kit.observation import Draft, Json, Kind
+from drivers.kit.printed import ANY_RECORDS, believed, instrument, repeated
 from drivers.kit.printed import host as listening
-from drivers.kit.printed import instrument, repeated
 from drivers.kit.regular import compiled
 
 MOST_CELLS: Final = 1000  # of one record
@@ -36,11 +35,7 @@ def decode(message: Message, options: FixedRecordsOptions) -> Iterator[Draft]:
         if layout.does == "event":
             yield Draft(kind=Kind.EVENT, test="record", quantity="record", value=_text(body, options)[:400])
             continue
-        for draft in _drafts(body, layout, options):
-            if not message.sound and draft.quality is Quality.GOOD:
-                yield replace(draft, quality=Quality.UNCERTAIN, quality_reason="the message was broken off")
-            else:
-                yield draft
+        yield from believed(message, _drafts(body, layout, options))
 
 
 def _bodies(message: Message, options: FixedRecordsOptions) -> list[bytes]:
@@ -295,11 +290,9 @@ def _identity(options: FixedRecordsOptions) -> Identity:
 
 DRIVER = Driver(
     name="fixed-records",
-    maker="any",
     summary="Instruments that send records of fixed columns, between marks or of a fixed size, acknowledged or not.",
-    links=("serial", "tcp-listen", "tcp", "file"),
+    **ANY_RECORDS,
     options=FixedRecordsOptions,
-    quantities=(),
     observes=FixedRecordsOptions.observed,
     host=host,
     decode=decode,
@@ -307,7 +300,6 @@ DRIVER = Driver(
     encode=encode,
     variants=VARIANTS,
     identity=_identity,
-    link_settings={"baudrate": 9600, "bytesize": 8, "parity": "none", "stopbits": 1},
     evidence=Evidence.RECORDING,
     recordings=("github.com/elexis/elexis-3-base bundles/ch.elexis.connect.sysmex/testdaten",),
     sources=("The instrument's host interface manual: the table of its record's columns",),

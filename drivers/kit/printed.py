@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -15,10 +17,16 @@ from drivers.kit.declare import Identity, Message, Options
 from drivers.kit.durations import Duration
 from drivers.kit.exchange import DecodeError, Exchange, Reason, Speaker
 from drivers.kit.lines import ACK, NAK, Lines
+from drivers.kit.observation import Draft, Quality
 from drivers.kit.printer import Printer
 from drivers.kit.regular import Pattern, compiled
 
 QUIET_BYTES: Final = "\r\n\0\x11\x13"
+SETTINGS: Final = MappingProxyType({"baudrate": 9600, "bytesize": 8, "parity": "none", "stopbits": 1})
+ANY_RECORDS: Final[Mapping[str, Any]] = MappingProxyType(
+    {"maker": "any", "links": ("serial", "tcp-listen", "tcp", "file"), "quantities": (), "link_settings": SETTINGS}
+)
+"""What a driver whose records the configuration declares says of itself."""
 _BLANK: Final = re.compile(r"\{([a-z][a-z0-9_]*)(?::([^{}]*))?\}")
 _ALIGNED: Final = re.compile(r"([<>^])(0?)(\d{1,3})(\.\d{1,2})?")
 
@@ -173,6 +181,15 @@ def texts(message: Message, options: WireOptions) -> list[str]:
     except UnicodeDecodeError as error:
         what = f"not {options.encoding}: {error.reason} at byte {error.start}. Declare `encoding`."
         raise DecodeError(what, Reason.ENCODING) from None
+
+
+def believed(message: Message, drafts: Iterable[Draft]) -> Iterator[Draft]:
+    """The drafts; of a message that was broken off none is better than uncertain."""
+    for draft in drafts:
+        if not message.sound and draft.quality is Quality.GOOD:
+            yield replace(draft, quality=Quality.UNCERTAIN, quality_reason="the message was broken off")
+        else:
+            yield draft
 
 
 def printed_lines(text: str) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any, Final
 
 from pydantic import create_model
@@ -16,7 +15,7 @@ from drivers.kit.declare import Driver, Evidence, Message, Variant
 from drivers.kit.exchange import DecodeError, Event, Exchange, Reason, Received, Rejected, Send, Speaker
 from drivers.kit.facts import Item, as_sent, drawn_facts, make
 from drivers.kit.observation import Draft, Quality
-from drivers.kit.printed import QUIET_BYTES, blanks, enclose, fill, printed_lines, texts
+from drivers.kit.printed import QUIET_BYTES, SETTINGS, believed, blanks, enclose, fill, printed_lines, texts
 from drivers.kit.printed import host as listening
 from drivers.kit.printed import instrument as printing
 from drivers.kit.regular import compiled
@@ -25,7 +24,6 @@ from drivers.kit.text_options import PER_ITEM, Line, Reading, TextLinesOptions, 
 __all__ = ["Line", "Reading", "text_driver"]
 
 
-SETTINGS: Final = MappingProxyType({"baudrate": 9600, "bytesize": 8, "parity": "none", "stopbits": 1})
 MOST_LINES: Final = 2000  # of one message
 REMNANTS: Final = frozenset(map(chr, (*range(0x80, 0xA0), *range(0xA1, 0xC0))))  # 7-bit characters with an eighth bit
 UNITS: Final = frozenset("°µ")  # of them, what may follow a number
@@ -108,10 +106,7 @@ def decode(message: Message, options: TextLinesOptions) -> Iterator[Draft]:
             context |= fit.facts
             continue
         drafts += _drafts(fit, context, options)
-    for draft in drafts:
-        if not message.sound and draft.quality is Quality.GOOD:
-            draft = replace(draft, quality=Quality.UNCERTAIN, quality_reason="the message was broken off")
-        yield draft
+    yield from believed(message, drafts)
 
 
 def _the_fit(line: str, options: TextLinesOptions, channel: str) -> Fit:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from drivers.kit.declare import Driver, Evidence, Identity, Message
 from drivers.kit.exchange import DecodeError, Exchange, Reason, Speaker
 from drivers.kit.facts import Item, as_sent, drawn_facts, make
-from drivers.kit.observation import Draft, Json, Kind, Quality
+from drivers.kit.observation import Draft, Json, Kind
 from drivers.kit.pages import Paged, Pages, crc16
-from drivers.kit.printed import enclose, repeated, texts
+from drivers.kit.printed import ANY_RECORDS, believed, enclose, repeated, texts
 from drivers.kit.printed import host as listening
 from drivers.kit.printed import instrument as printing
 from drivers.kit.regular import compiled
@@ -47,11 +46,7 @@ def decode(message: Message, options: TaggedRecordsOptions) -> Iterator[Draft]:
         told, fields = _fields(text, options)
         if not _wanted(told, fields, options):
             continue
-        for draft in _drafts(told, fields, options):
-            if not message.sound and draft.quality is Quality.GOOD:
-                yield replace(draft, quality=Quality.UNCERTAIN, quality_reason="the message was broken off")
-            else:
-                yield draft
+        yield from believed(message, _drafts(told, fields, options))
 
 
 def _texts(message: Message, options: TaggedRecordsOptions) -> list[str]:
@@ -232,11 +227,9 @@ def _identity(options: TaggedRecordsOptions) -> Identity:
 
 DRIVER = Driver(
     name="tagged-records",
-    maker="any",
     summary="Instruments that send fields with their names, as `rtTSH|qn1.23|` or `WBC;6.9;*`.",
-    links=("serial", "tcp-listen", "tcp", "file"),
+    **ANY_RECORDS,
     options=TaggedRecordsOptions,
-    quantities=(),
     observes=TaggedRecordsOptions.observed,
     host=host,
     decode=decode,
@@ -244,7 +237,6 @@ DRIVER = Driver(
     encode=encode,
     variants=VARIANTS,
     identity=_identity,
-    link_settings={"baudrate": 9600, "bytesize": 8, "parity": "none", "stopbits": 1},
     evidence=Evidence.RECORDING,
     recordings=("github.com/senaite/senaite.astm src/senaite/astm/tests/data/mini_vidas.txt",),
     sources=("bioMerieux, VIDAS PC user's manual, chapter 10: Bidirectional Computer Interface",),
