@@ -88,8 +88,9 @@ def drivers_(
 @click.option(
     "--link",
     default=None,
-    help="pty[:PATH], tcp:HOST:PORT, tcp-listen:HOST:PORT, rfc2217:HOST:PORT, mqtt:HOST:PORT/TOPIC, folder:PATH or "
-    "opcua:HOST:PORT (default: what the driver is met on); with --scenario the broker, mqtt:HOST:PORT.",
+    help="pty[:PATH], tcp:HOST:PORT, tcp-listen:HOST:PORT, rfc2217:HOST:PORT, mqtt:HOST:PORT/TOPIC, folder:PATH, "
+    "opcua:HOST:PORT or sila:HOST:PORT (default: what the driver is met on); with --scenario the broker, "
+    "mqtt:HOST:PORT.",
 )
 @click.option(
     "--rate", type=float, default=1.0, show_default=True, help="Messages a second; 0: as fast as acknowledged."

@@ -37,6 +37,12 @@ async def either(*events: asyncio.Event, timeout: float | None) -> None:  # noqa
             task.cancel()
 
 
+def free_port(host: str) -> int:
+    """A port that nobody has now."""
+    with socket.create_server((host, 0)) as found:
+        return int(found.getsockname()[1])
+
+
 class Endpoint(Protocol):
     """A place to speak from. `acknowledges` where the transport itself says that a message arrived (MQTT)."""
 
@@ -301,6 +307,10 @@ def build(plan: Plan, delivered: Callable[[], None], faults: Faults, about: Publ
                 from simulators.opcua import OpcUaEndpoint
 
                 return OpcUaEndpoint(host or "127.0.0.1", int(port or 4840), plan)
+            case "sila":
+                from simulators.sila import SilaEndpoint
+
+                return SilaEndpoint(host or "127.0.0.1", int(port or 50052), plan)
             case "folder" if rest:
                 return FolderEndpoint(Path(rest), f"{plan.driver}-{plan.seed}", faults)
     except ValueError:

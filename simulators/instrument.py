@@ -35,7 +35,7 @@ class Instrument:
         self._speaker = Outbox(
             lambda: self.source.driver.instrument(self.source.options), answered=not plan.link.startswith("folder")
         )
-        self._wire = Wire(self.faults, whole=plan.link.startswith(("mqtt", "folder", "opcua")))
+        self._wire = Wire(self.faults, whole=plan.link.startswith(("mqtt", "folder", "opcua", "sila")))
         self._endpoint: Endpoint = build(plan, self._acknowledged, self.faults, self._speaker)
         self._tape = Tape(plan.record, plan.driver)
         self._settled = 0  # deliveries the source knows of

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import drivers
 from drivers.opcua.units import UNECE
+from simulators.endpoints import free_port
 from simulators.plan import Plan
 from simulators.source import settled
 
@@ -34,7 +35,7 @@ class OpcUaEndpoint:
             raise LookupError("asyncua is not installed: pip install 'assaygate[opcua]'") from None
         logging.getLogger("asyncua").setLevel(logging.CRITICAL)
         self._library = asyncua
-        self.address = f"opc.tcp://{host}:{port}"
+        self.address = f"opc.tcp://{host}:{port or free_port(host)}"
         driver = drivers.load(plan.driver)
         self._wanted = {one.field: one.unit for one in driver.observed(settled(driver, plan))}
         self._last: dict[str, dict[str, Any]] = {}

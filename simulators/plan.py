@@ -11,7 +11,7 @@ from typing import Any
 
 LINKS = (
     "pty[:PATH], tcp:HOST:PORT, tcp-listen:HOST:PORT, rfc2217:HOST:PORT, mqtt:HOST:PORT/TOPIC, folder:PATH, "
-    "opcua:HOST:PORT"
+    "opcua:HOST:PORT, sila:HOST:PORT"
 )
 
 

@@ -48,6 +48,7 @@ def usual_link(name: str) -> str:
         "mqtt": f"mqtt:127.0.0.1:1883/lab/{name}",
         "file": f"folder:{name}-files",
         "opcua": "opcua:127.0.0.1:4840",
+        "sila": "sila:127.0.0.1:50052",
     }
     for link, ours in usual.items():
         if link in links:

@@ -136,6 +136,6 @@ def test_a_damaged_journal_is_not_opened_and_what_is_salvaged_goes_on(daemon: Da
     shutil.move(new, daemon.data_dir)
     daemon.start()
     assert eventually(lambda: daemon.verify()["exit"] == 0), daemon.verify()
-    assert 10 < len(specimens(daemon))
+    assert len(specimens(daemon)) > 10
     assert specimens(daemon) <= set(analyser.acknowledged)
     assert max(row["seq"] for row in daemon.export()) > AHEAD

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from tests.system.daemon import Daemon, eventually, free_port
 if os.environ.get("CI") != "true":
     pytest.importorskip("sila2", reason="pip install sila2")
 
+from sila2.client import SilaClient
 from sila2.framework import Feature
 from sila2.framework.errors.undefined_execution_error import UndefinedExecutionError
 from sila2.server import FeatureImplementationBase, SilaServer
@@ -30,6 +32,8 @@ from gateway.links import sila_client
 from gateway.links.link import Chunk, LinkState, Port
 from gateway.links.options import SilaOptions
 from gateway.links.sila import SilaLink
+from simulators.instrument import Instrument
+from simulators.plan import Plan
 
 
 def basic(name: str) -> str:
@@ -348,3 +352,87 @@ async def test_what_is_no_sila_server_is_tried_again(monkeypatch: pytest.MonkeyP
         await ear.until(lambda: ear.states.count(LinkState.WAITING) > 1, 40)
     other.close()
     assert ear.closed_for == []
+
+
+# ---- the simulator
+
+
+PROPERTIES = [
+    {"feature": "TemperatureController", "property": "CurrentTemperature", "quantity": "temperature", "unit": "Cel"},
+    {"feature": "com.maker/incubation/Door/v2", "property": "Open", "quantity": "door", "kind": "status"},
+]
+
+
+@contextlib.asynccontextmanager
+async def simulated(plan: Plan) -> AsyncIterator[str]:
+    """A simulated server that has values; its address."""
+    instrument = Instrument(plan)
+    running = asyncio.create_task(instrument.run())
+    try:
+        yield instrument.address
+    finally:
+        instrument.stop()
+        await running
+
+
+async def test_what_a_simulated_server_published_is_in_the_journal_as_it_was_meant(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger"
+    options = {"properties": PROPERTIES}
+    plan = Plan("sila2", "sila:127.0.0.1:0", rate=10, ledger=ledger, device="incubator", options=options)
+    async with simulated(plan) as address:
+        port = address.rpartition(":")[2]
+        declared = "".join(f"[[devices.properties]]\n{toml_lines(one)}" for one in PROPERTIES)
+        daemon = Daemon(
+            tmp_path,
+            f"""
+[[devices]]
+id = "incubator"
+driver = "sila2"
+link = {{ type = "sila", host = "127.0.0.1", port = {port}, insecure = true }}
+{declared}
+""",
+        )
+        await asyncio.to_thread(daemon.start)
+        try:
+            assert await asyncio.to_thread(eventually, lambda: len(daemon.export("--quantity=temperature")) > 5)
+            rows = await asyncio.to_thread(daemon.export)
+            report = await asyncio.to_thread(daemon.verify, ledger)
+        finally:
+            await asyncio.to_thread(daemon.stop)
+    counts = {name: report[name] for name in ("doubled", "altered", "invented", "unaccounted")}
+    assert counts == {"doubled": 0, "altered": 0, "invented": 0, "unaccounted": 0}, report
+    assert {row["quantity"]: row["unit"] for row in rows} == {"temperature": "Cel", "door": None}
+
+
+def toml_lines(table: dict[str, str]) -> str:
+    return "".join(f'{name} = "{value}"\n' for name, value in table.items())
+
+
+async def test_a_foreign_client_reads_the_simulated_server() -> None:
+    plan = Plan("sila2", "sila:127.0.0.1:0", rate=20, options={"properties": PROPERTIES})
+    async with simulated(plan) as address:
+        port = int(address.rpartition(":")[2])
+        told = await asyncio.to_thread(_foreign, port)
+    assert told["name"] == "assaygate simulator"
+    assert {"TemperatureController", "Door"} <= told["features"]
+    assert all(isinstance(value, float) for value in told["temperatures"])
+    assert len(told["temperatures"]) == 3
+
+
+def _foreign(port: int) -> dict[str, Any]:
+    """What the sila2 library's client sees."""
+    end = time.monotonic() + 15
+    while True:
+        try:
+            client = SilaClient("127.0.0.1", port, insecure=True)
+        except Exception:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.1)
+        else:
+            break
+    subscription = client.TemperatureController.CurrentTemperature.subscribe()
+    values = [next(subscription) for _ in range(3)]
+    subscription.cancel()
+    features = {one.split("/")[2] for one in client.SiLAService.ImplementedFeatures.get()}
+    return {"name": client.SiLAService.ServerName.get(), "features": features, "temperatures": values}

@@ -185,7 +185,6 @@ def test_what_is_asked_wrongly_is_said_in_one_line(tmp_path: Path) -> None:
     for arguments, why in (
         ([], "Name a DRIVER"),
         (["nothing-such"], "no driver is called"),
-        (["sila2"], "which is not simulated"),
         (["astm", "--link", "carrier-pigeon"], "is no link"),
         (["astm", "--fault", "corupt=1"], "no fault is called"),
         (["astm", "--fault", "corrupt"], "Write corrupt=0.01"),
