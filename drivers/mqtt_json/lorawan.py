@@ -13,9 +13,9 @@ from typing import Final
 
 from drivers.kit.exchange import DecodeError
 from drivers.kit.observation import Draft, Json, Kind
-from drivers.kit.payload import tidy
+from drivers.kit.payload import leaves, slug, tidy
 from drivers.mqtt_json.options import MqttJsonOptions
-from drivers.mqtt_json.readings import TIMES, Stamp, as_number, measures, observe, sensed, text
+from drivers.mqtt_json.readings import TIMES, Stamp, as_number, measures, moment, observe, sensed, text
 from drivers.mqtt_json.telling import Dialect, event, mapping, presence, stamped
 
 
@@ -39,17 +39,27 @@ def _radio(receptions: Json) -> dict[str, Json]:
 
 def _read(decoded: Json, raw: Json, port: Json, options: MqttJsonOptions) -> Iterator[Draft]:
     """What the decoder made. DecodeError where there was none."""
-    any_ = False
-    for place, value, unit in measures(decoded):
-        if place and place.rpartition(".")[2].casefold() not in TIMES:
-            any_ = True
-            draft = sensed(place, value, options)
-            yield replace(observe(place, draft.quantity or "value", value, unit), kind=draft.kind) if unit else draft
-    if any_:
+    found = [(place, value, unit) for place, value, unit in measures(decoded) if place]
+    # What was stored on the way has its own time beside it: history[0].temperature, history[0].timestamp
+    times = {
+        parent: moment(value) for place, value, _ in found for parent, _, key in [place.rpartition(".")] if _time(key)
+    }
+    told = [one for one in found if not _time(one[0].rpartition(".")[2])]
+    for place, value, unit in told:
+        draft = sensed(place, value, options)
+        if unit:
+            draft = replace(observe(place, draft.quantity or "value", value, unit), kind=draft.kind)
+        parent = place.rpartition(".")[0]
+        yield replace(draft, device_time=times.get(parent)) if parent else draft
+    if told:
         return
     if isinstance(raw, str) and raw:
         raise DecodeError(f"the network server has no decoder for this device: port {port}, base64 {raw[:100]}")
     yield event("uplink", {"port": tidy(port)})  # it has only shown that it is there
+
+
+def _time(key: str) -> bool:
+    return key.casefold() in TIMES
 
 
 # -- ChirpStack
@@ -94,6 +104,26 @@ def _chirpstack_found(payload: Json, _levels: Sequence[str], options: MqttJsonOp
 # -- The Things Stack, and what it was before
 
 
+NORMALIZED: Final = "uplink_normalized"
+# What The Things Stack brings the names of decoders to (thethingsindustries.com/docs, Payload Formatters).
+_NORMAL_UNITS: Final = {
+    "battery": "V",
+    "air.temperature": "Cel",
+    "air.relativeHumidity": "%",
+    "air.pressure": "hPa",
+    "air.co2": "[ppm]",
+    "air.lightIntensity": "lx",
+    "soil.temperature": "Cel",
+    "soil.moisture": "%",
+}
+
+
+def _normal(payload: Json) -> Iterator[Draft]:
+    for place, value in leaves(payload):
+        if not _time(place.rpartition(".")[2]):
+            yield observe(place, slug(place), value, _NORMAL_UNITS.get(place))
+
+
 def _old(payload: Json) -> bool:
     """Version 2, as gateways and bridges still write it."""
     return "dev_id" in mapping(payload) and bool({"payload_raw", "payload_fields"} & mapping(payload).keys())
@@ -101,7 +131,7 @@ def _old(payload: Json) -> bool:
 
 def _ttn_told(payload: Json, levels: Sequence[str]) -> list[Draft] | None:
     said = mapping(payload)
-    if "uplink_message" in said or _old(payload):
+    if {"uplink_message", NORMALIZED} & said.keys() or _old(payload):
         return None
     stamp = Stamp(text(said.get("received_at")) or text(said.get("time")))
     named = next((name for name in ("join_accept", "location_solved", "service_data") if name in said), "")
@@ -118,7 +148,7 @@ def _ttn_stamp(payload: Json) -> Stamp:
         key = f"{time}:{text(said.get('counter')) or '0'}" if time else None
         told = _some(said, "port", "counter", "dev_id", "hardware_serial")
         return Stamp(time, key, {**told, **_radio(about.get("gateways"))})
-    up, ids = mapping(said.get("uplink_message")), mapping(said.get("end_device_ids"))
+    up, ids = mapping(said.get("uplink_message") or said.get(NORMALIZED)), mapping(said.get("end_device_ids"))
     time = text(up.get("received_at")) or text(said.get("received_at"))
     count = text(up.get("f_cnt")) or "0"  # fields that are zero are left out
     session = text(up.get("session_key_id"))
@@ -133,6 +163,8 @@ def _ttn_found(payload: Json, _levels: Sequence[str], options: MqttJsonOptions) 
     said = mapping(payload)
     if _old(payload):
         return _read(said.get("payload_fields"), said.get("payload_raw"), said.get("port", 0), options)
+    if NORMALIZED in said:
+        return _normal(mapping(said[NORMALIZED]).get("normalized_payload"))
     up = mapping(said.get("uplink_message"))
     return _read(up.get("decoded_payload"), up.get("frm_payload"), up.get("f_port", 0), options)
 

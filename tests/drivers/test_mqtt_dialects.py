@@ -138,6 +138,27 @@ def test_an_uplink_without_payload_is_a_sign_of_life() -> None:
     assert (draft.kind, draft.quantity, draft.value) == (Kind.EVENT, "uplink", None)
 
 
+def test_what_was_stored_on_the_way_has_its_own_time() -> None:
+    history = [{"timestamp": 1768467600, "temperature": 4.1}, {"timestamp": 1768468200, "temperature": 4.3}]
+    uplink = {"received_at": "2026-01-15T10:00:00Z", "decoded_payload": {"temperature": 4.5, "history": history}}
+    found = drafts({"uplink_message": uplink}, "v3/lab/devices/x/up", dialect="ttn")
+    assert {draft.value: draft.device_time for draft in found.values()} == {
+        4.5: "2026-01-15T10:00:00Z",
+        4.1: "unix:1768467600",
+        4.3: "unix:1768468200",
+    }
+
+
+def test_the_things_stacks_own_names_have_units() -> None:
+    uplink = {
+        "received_at": "2026-01-15T10:00:00Z",
+        "normalized_payload": {"air": {"temperature": 4.5}, "battery": 3.6},
+    }
+    found = drafts({"uplink_normalized": uplink}, "v3/lab/devices/x/up/normalized", dialect="ttn")
+    assert said(found) == {"air-temperature": (4.5, "Cel"), "battery": (3.6, "V")}
+    assert all(draft.quality is Quality.GOOD for draft in found.values())
+
+
 def test_a_codec_error_is_a_code_and_no_call() -> None:
     payload = {"level": "ERROR", "code": "UPLINK_CODEC", "description": "Codec error"}
     (draft,) = drafts(payload, "application/1/device/1/event/log", dialect="chirpstack").values()
