@@ -150,6 +150,10 @@ SPELLINGS: Final[Mapping[str, str]] = MappingProxyType(
         "K/mm3": "10*3/uL", "M/mm3": "10*6/uL", "10x3/uL": "10*3/uL", "10x6/uL": "10*6/uL", "thousand/uL": "10*3/uL",
         "million/uL": "10*6/uL", "mg/24h": "mg/d", "g/24h": "g/d", "mmol/24h": "mmol/d", "ug FEU/mL": "ug{FEU}/mL", "mg FEU/L": "mg{FEU}/L",
         "µS/cm": "uS/cm", "uS/cm": "uS/cm", "mS/cm": "mS/cm", "mmol/mol": "mmol/mol", "mL/min/1.73m2": "mL/min/{1.73_m2}",
+        "mL/min/1.73 m2": "mL/min/{1.73_m2}", "mL/min/1.73 m^2": "mL/min/{1.73_m2}", "Cell/uL": "{cells}/uL", "Cells/uL": "{cells}/uL",
+        "Cells/mm3": "{cells}/uL", "cell/mm3": "{cells}/uL", "cells/mm^3": "{cells}/uL", "Cells/mL": "{cells}/mL",
+        "cp/uL": "{copies}/uL", "Copies/uL": "{copies}/uL", "cps/uL": "{copies}/uL", "mg/g creat": "mg/g{creat}", "NTU": "{NTU}",
+        "E3/uL": "10*3/uL", "E6/uL": "10*6/uL", "yr": "a", "yrs": "a", "years": "a", "GPL": "{GPL}", "MPL": "{MPL}",
     }
 )  # fmt: skip
 

@@ -159,6 +159,7 @@ def _draft(result: _Result, options: Hl7Options, dialect: str | None) -> Draft:
         test=test,
         value=told.value,
         quantity=_quantity(entry, test, options),
+        codes=_codes(entry, test),
         code=_code(entry),
         unit=told.unit,
         comparator=told.comparator,
@@ -281,6 +282,13 @@ def _quantity(entry: Entry, test: str, options: Hl7Options) -> str | None:
             plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
             return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].rstrip("-") or None
     return None
+
+
+def _codes(entry: Entry, test: str) -> tuple[str, ...]:
+    """What else `tests` may know it by: the codes and texts of OBX-3, the sender's and the alternate one."""
+    pieces = [*entry.obx.components(3), *[""] * 5]
+    told = (piece.strip() for piece in (pieces[0], pieces[1], pieces[3], pieces[4]))
+    return tuple(dict.fromkeys(piece for piece in told if piece and piece not in (test, "0")))
 
 
 def _code(entry: Entry) -> str | None:

@@ -23,7 +23,8 @@ _COMPARED = re.compile(r"\s*(<=|=<|≤|>=|=>|≥|<|>|﹤|＜|＞)\s*(.*)", re.DO
 _NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?|[+-]?\.\d+(?:[eE][+-]?\d{1,3})?")
 _TIMES_TEN = re.compile(r"\s*[x×*]\s*10\s*(?:\*|\^|\*\*)\s*([+-]?\d{1,2})$")
 _BEHIND = re.compile(r"[%A-Za-zµμ°\[{][^\s]{0,31}")  # looks like a unit
-_ATTACHED = re.compile(r"(.*\d)\s*([%°℃‰]\S{0,8})")  # "37°C": with letters only it could be a code, "2A"
+# "37°C", "3.4mg/mmol": with letters alone it could be a code, "2A".
+_ATTACHED = re.compile(r"(.*\d)\s*([%°℃‰]\S{0,8}|[A-Za-zµμ]{1,6}/[A-Za-zµμ]{1,8}\d?)")
 # Abnormal flags some instruments print behind the number. "12 L" may be low or litres: it is neither here.
 FLAGS: Final = frozenset(("L", "H", "LL", "HH", "N", "A", "AA", "S", "R", "I", "U", "D", "B", "W", "HI", "LO"))
 _MOST_POWER: Final = 300  # of ten; what a double holds with all its digits

@@ -261,6 +261,11 @@ def test_names_of_tests(obx3: str, test: str, quantity: str | None, code: str | 
     assert (draft.test, draft.quantity, draft.code) == (test, quantity, code)
 
 
+def test_a_test_is_known_by_any_of_its_codes_and_texts() -> None:
+    draft = result("OBX|1|NM|94500-6^SARS-CoV-2^LN^COV^Local name^99LAB||5")
+    assert (draft.test, draft.codes) == ("94500-6", ("SARS-CoV-2", "COV", "Local name"))
+
+
 def test_one_code_with_two_sub_ids_is_two_results() -> None:
     drafts = read("OBR|1||S1|T", "OBX|1|NM|A|1|5|||||||||20260115090000", "OBX|2|NM|A|2|5|||||||||20260115090000")
     assert len({draft.identity for draft in drafts}) == 2
