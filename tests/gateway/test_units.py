@@ -25,7 +25,7 @@ from gateway.units import ATOMS, SPELLINGS, UnitError, converter, folded, from_t
         ("10^6/UL", "10*6/uL"), ("G/l", "10*9/L"), ("umol/l", "umol/L"), ("U/l", "U/L"), ("g/dl", "g/dL"),
         ("gm/dL", "g/dL"), ("Mg/dL", "mg/dL"), ("/ul", "/uL"), ("µIU/mL", "u[IU]/mL"), ("uIU/ml", "u[IU]/mL"),
         ("mIU/ml", "m[IU]/mL"), ("COI", "{cutoff_index}"), ("RLU", "{RLU}"), ("Copies / mL", "{copies}/mL"),
-        ("log cp/ml", "{Log_copies}/mL"), ("cycle number", "{Ct}"), ("cells/mm3", "{cells}/uL"),
+        ("log cp/ml", "{Log_copies}/mL"), ("cycle number", "{Ct}"), ("cells/mm3", "{cells}/uL"), ("Cell/uL", "{cells}/uL"), ("cp/uL", "{copies}/uL"), ("yr", "a"),
         ("Ery/µl", "{Ery}/uL"), ("p/HPF", "{particles}/[HPF]"), ("mmol/mol", "mmol/mol"), ("kUA/l", "{kUA}/L"),
         ("mm/hr", "mm/h"), ("c/µL", "{cells}/uL"), ("index/mL", "{index}/mL"), ("% IH", "%{inhibition}"),
         ("K/mm3", "10*3/uL"), ("10x3/uL", "10*3/uL"), ("mg/24h", "mg/d"),
