@@ -21,7 +21,7 @@ SPOTCHEM_EZ: Final = Variant(
             {"match": r"(?P<date>\d\d/\d\d/\d\d) +(?P<time>\d\d:\d\d) *", "print": "{time:%y/%m/%d     %H:%M}  "},
             {"match": r"ID# ?(?P<specimen>\S*) *", "print": "ID# {specimen:<16}"},
             {"match": r" ?MULTI:(?P<panel>[^\r]*)|SINGLE: *", "print": " MULTI:PANEL-V      "},
-            {"kind": "result", "match": SPOTCHEM_ITEM, "print": "{test:<5}  {value:>5} {unit:<6} "},
+            {"kind": "result", "match": SPOTCHEM_ITEM, "print": "{test:<5}  {value:>5} mmol/L "},
             {
                 "kind": "result",
                 "match": r"(?P<test>\S{1,5}) +(?:UNDER|OVER) *(?P<value>[<>] *\d+(?:\.\d+)?) *(?P<at>[+*])? *",
@@ -33,11 +33,10 @@ SPOTCHEM_EZ: Final = Variant(
             },
         ],
         "analytes": [
-            {"test": name, "quantity": quantity, "kind": "result", "unit": unit, "low": low, "high": high, "step": step}
-            for name, quantity, unit, low, high, step in (
-                ("Glu", "glucose", "mmol/L", 3.0, 20.0, 0.1),
-                ("BUN", "urea-nitrogen", "mmol/L", 2.0, 20.0, 0.1),
-                ("Cre", "creatinine", "umol/L", 40.0, 300.0, 1.0),
+            {"test": name, "quantity": quantity, "kind": "result", "low": low, "high": high, "step": step}
+            for name, quantity, low, high, step in (
+                ("Glu", "glucose", 3.0, 20.0, 0.1),
+                ("BUN", "urea-nitrogen", 2.0, 20.0, 0.1),
             )
         ],
     },
@@ -45,7 +44,8 @@ SPOTCHEM_EZ: Final = Variant(
     recordings=("github.com/sovcik/spotchem-pdf samples/001.txt and samples/002 Multi+Single.txt",),
     device={"time_format": "ymd"},
     note="Blocks of lines between STX and ETX, ETB where another strip follows; 1E and 1F before a value are high "
-    "and low. UNDER and OVER print a limit without its unit.",
+    "and low. UNDER and OVER print a limit without its unit, which is "
+    "then not known: the analyser can be set to several.",
 )  # fmt: skip
 
 SPOTCHEM_EL: Final = Variant(

@@ -554,6 +554,11 @@ def test_a_date_with_its_year_first_needs_no_order() -> None:
     assert (draft.device_time, draft.run, draft.specimen) == ("2026-01-15 16:10", "000012", "A1")
 
 
+def test_a_limit_without_its_unit_is_given_none() -> None:
+    block = "\x0226/01/15     09:31  \r\nID# 12345\r\nBUN   UNDER <  5   \r\nBUN     18 mg/dL  \r\n\x03"
+    assert [(one.value, one.unit) for one in decoded(block, "spotchem-ez")] == [("<  5", None), ("18", "mg/dL")]
+
+
 @pytest.mark.parametrize("encoding", ["gb2312", "utf-8"])
 def test_a_colon_in_double_width_is_one(encoding: str) -> None:
     block = "\x02\r\n Date:2026-01-15 10:31\r\n No. 0012\r\n ID：260115118\r\n BLD 1+ 25 Ery/uL\r\n RT  \r\n\x03"
