@@ -12,7 +12,7 @@ from drivers.astm.reading import Read, displaced, flags, read
 from drivers.kit.analyser import host, instrument
 from drivers.kit.astm_places import pool
 from drivers.kit.declare import Driver, Evidence, Message
-from drivers.kit.observation import Draft, Json, Kind, Quality, Status
+from drivers.kit.observation import Comparator, Draft, Json, Kind, Quality, Status
 from drivers.kit.records import Parts, Record, write
 from drivers.kit.results import Reader, comment, finished, loinc, remarks_alone, whole_records
 from drivers.kit.values import number
@@ -110,6 +110,7 @@ def _draft(record: Record, setting: _Setting) -> Draft:
         codes=_codes(record, options),
         quantity=_quantity(record, options),
         value=found.value,
+        comparator=_beyond(found, marks),
         code=code,
         unit=unit,
         interpretation=call,
@@ -129,6 +130,14 @@ def _draft(record: Record, setting: _Setting) -> Draft:
         quality_reason=why,
         attributes=attributes,
     )
+
+
+def _beyond(found: Read, marks: tuple[str, ...]) -> Comparator | None:
+    """R7's `<` and `>`: beyond the instrument's scale, which ends at the number sent (LIS02-A2 9.8)."""
+    low, high = "<" in marks, ">" in marks
+    if low == high or found.value is None or not re.fullmatch(r"[-+]?\d[\d.,]*", found.value.strip()):
+        return None
+    return "<" if low else ">"
 
 
 def _kind(record: Record, found: Read, options: AstmOptions, setting: _Setting) -> Kind:
@@ -291,7 +300,7 @@ def _put(rows: Mapping[str, list[Parts | list[Parts]]], places: Sequence[str], t
 
 
 def _sent(result: Mapping[str, Any], options: AstmOptions) -> Parts:
-    value = "" if result.get("value") is None else str(result["value"])
+    value = "" if result.get("value") is None else _written(result["value"], options)
     call = result.get("interpretation")
     _, _, component = options.value.partition(".")
     if component.isdigit():  # the simulator has nothing for the components before and behind it
@@ -302,6 +311,13 @@ def _sent(result: Mapping[str, Any], options: AstmOptions) -> Parts:
     if codes:
         return (codes[0], value)
     return (value, str(call)) if value else str(call)
+
+
+def _written(value: object, options: AstmOptions) -> str:
+    """A number with the decimal sign the variant's device has."""
+    decimal: str = getattr(options, "decimal", ".")
+    text = str(value)
+    return text.replace(".", decimal) if re.fullmatch(r"[<>]?[-+]?\d*\.\d+", text) else text
 
 
 DRIVER = Driver(

@@ -61,6 +61,22 @@ def test_a_result_says_what_the_instrument_said() -> None:
     assert "secret" not in told
 
 
+@pytest.mark.parametrize(
+    ("value", "flag", "comparator"),
+    [
+        ("40", "<", "<"),
+        ("600", ">\\H", ">"),
+        ("40", "<\\>", None),
+        ("> 40", "<", None),
+        ("LOW", "<", None),
+        ("40", "L", None),
+    ],
+)
+def test_a_value_beyond_the_instruments_scale(value: str, flag: str, comparator: str | None) -> None:
+    draft = one(f"R|1|^^^CRP|{value}|mg/L||{flag}||F")
+    assert (draft.value, draft.comparator) == (value, comparator)
+
+
 def test_demographics_are_kept_when_asked_for() -> None:
     draft = one("R|1|^^^CRP|1", patient="P|1||X||Doe^Jane||19700101|F", demographics=True)
     assert (draft.attributes["P6"], draft.attributes["P8"]) == ("Doe^Jane", "19700101")
