@@ -5,15 +5,14 @@ Whatever is changed leaves its trace in `attributes`: `value_as_sent`, `unit_as_
 
 from __future__ import annotations
 
-import hashlib
 import math
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -25,6 +24,7 @@ from gateway.device_settings import NO_MAP, DeviceSettings, TestMap, loinc_check
 from gateway.identity import Uids
 from gateway.journal.transaction import RawMessage, Row
 from gateway.moment import Clock, best, instant, microseconds, offset, rfc3339
+from gateway.naming import local_codes, slug, trimmed
 from gateway.observation import MOST_TEXT, Observation, bounded
 from gateway.units import Convert, UnitError, converter, folded, from_text, parse
 
@@ -76,11 +76,16 @@ class Normaliser:
     """Makes one device's observations.
 
     `quantities` are the driver's declared ones: a draft named like one takes its code and, where the instrument
-    says none, its unit.
+    says none, its unit. `dialects`: the settings to go by where a draft says that its sender was recognised as one.
     """
 
     def __init__(
-        self, device: str, settings: DeviceSettings, quantities: Sequence[Quantity], identity: Identity
+        self,
+        device: str,
+        settings: DeviceSettings,
+        quantities: Sequence[Quantity],
+        identity: Identity,
+        dialects: Mapping[str, DeviceSettings] = MappingProxyType({}),
     ) -> None:
         self._device = device
         self._settings = settings
@@ -88,11 +93,17 @@ class Normaliser:
         self._identity = identity
         self._clock = Clock(ZoneInfo(settings.timezone), settings.time_format, settings.clock_limit)
         self._offsets: tuple[float, ...] = ()  # replaced whole: it is read by another thread
-        self._tests = {_trimmed(name): test for name, test in settings.tests.items()}
+        self._tests = {trimmed(name): test for name, test in settings.tests.items()}
         self._words = {word.casefold().strip(): meaning for word, meaning in settings.words.items()}
+        self._dialects = {name: Normaliser(device, own, quantities, identity) for name, own in dialects.items()}
 
     def rows(self, message: RawMessage, drafts: Iterable[Draft]) -> list[Row]:
         """The journal rows of one message's drafts. Never raises, whatever stands in a draft."""
+        drafts = list(drafts)
+        if self._dialects and drafts:
+            recognised = self._dialects.get(str(drafts[0].attributes.get("dialect")))
+            if recognised is not None:
+                return recognised.rows(message, drafts)
         uids = Uids(self._device, message, self._identity)
         received = instant(message.received)
         rows = []
@@ -164,7 +175,7 @@ class Normaliser:
         exact = self._settings.tests.get(name)
         if exact is not None or not self._tests:
             return exact or NO_MAP
-        for key in (_trimmed(name), *(_local_codes(name) if draft.codes is None else draft.codes)):
+        for key in (trimmed(name), *(local_codes(name) if draft.codes is None else draft.codes)):
             if key and (found := self._tests.get(key)):
                 return found
         return NO_MAP
@@ -343,7 +354,8 @@ class Normaliser:
     @property
     def clock_offset(self) -> float | None:
         """Seconds the instrument's clock is ahead, by its last messages: of those that waited least on their way."""
-        return max(self._offsets, default=None)
+        heard = [one._offsets for one in (self, *self._dialects.values())]  # noqa: SLF001 - of its own kind
+        return max((offset for offsets in heard for offset in offsets), default=None)
 
 
 def _code(draft: Draft, test: TestMap, declared: Quantity | None) -> str | None:
@@ -382,30 +394,3 @@ def _attributes(draft: Draft, quantity: str, work: _Work) -> Mapping[str, Any]:
     if work.reasons:
         extra["quality_reason"] = "; ".join(work.reasons)
     return {**draft.attributes, **extra} if extra else draft.attributes
-
-
-@lru_cache(maxsize=4096)
-def _trimmed(name: str) -> str:
-    """A test's name without the delimiters around it: "^^^SARS" and "SARS" are one."""
-    return name.strip("^ \t")
-
-
-@lru_cache(maxsize=4096)
-def _local_codes(name: str) -> tuple[str, ...]:
-    """The maker's code and name in a universal test ID (LIS02-A2 5.6.1), components 4 and 5: "^^^CRP^1^^" is CRP."""
-    parts = name.split("^")
-    return tuple(part.strip() for part in parts[3:5]) if len(parts) > 3 else ()
-
-
-@lru_cache(maxsize=4096)
-def slug(name: str) -> str:
-    """A quantity's name from an instrument's: its most telling part, lower-case-with-hyphens.
-
-    LYM# and LYM% are two: lym-count and lym-percent.
-    """
-    parts = [part for part in re.split(r"[\\^@]", name.strip()) if part.strip()]
-    first = next((part for part in parts if re.search(r"[A-Za-z]", part)), parts[0] if parts else "")
-    first = first.replace("#", " count").replace("%", " percent") if re.search(r"[A-Za-z]", first) else first
-    ascii_ = unicodedata.normalize("NFKD", first).encode("ascii", "ignore").decode()
-    made = re.sub(r"[^a-z0-9]+", "-", ascii_.lower()).strip("-")[:60].rstrip("-")
-    return made or f"test-{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"

@@ -6,6 +6,7 @@ import drivers
 from drivers.kit.declare import Driver
 from gateway.config import Config, Device
 from gateway.decode import Reading
+from gateway.device_settings import DeviceSettings
 from gateway.normalise import Normaliser
 
 
@@ -13,7 +14,20 @@ def reading(device: Device) -> Reading:
     """How this device's messages are read."""
     driver: Driver = drivers.load(device.driver)
     identity = device.identity or driver.identity(device)
-    return Reading(driver, device, Normaliser(device.id, device, driver.observed(device), identity))
+    normaliser = Normaliser(device.id, device, driver.observed(device), identity, _dialects(driver, device))
+    return Reading(driver, device, normaliser)
+
+
+def _dialects(driver: Driver, device: Device) -> dict[str, DeviceSettings]:
+    """What a recognised sender's dialect presets of the device; what the configuration says itself goes first."""
+    if device.variant:
+        return {}  # declared: its presets are in the configuration already
+    said = {name: getattr(device, name) for name in DeviceSettings.model_fields if name in device.model_fields_set}
+    return {
+        variant.name: DeviceSettings.model_validate({**variant.device, **said})
+        for variant in driver.variants
+        if variant.sign and variant.device
+    }
 
 
 def readings(config: Config) -> dict[str, Reading]:

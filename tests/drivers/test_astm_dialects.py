@@ -15,7 +15,7 @@ from drivers.kit import recording
 from drivers.kit.declare import Evidence, Message
 from drivers.kit.observation import Draft
 from drivers.kit.values import number
-from gateway.normalise import slug
+from gateway.naming import slug
 from gateway.units import from_text
 
 CASES = [

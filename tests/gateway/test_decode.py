@@ -13,11 +13,11 @@ import pytest
 
 from gateway import decode
 from gateway.config import parse
-from gateway.decode import Decoder
+from gateway.decode import Decoder, Failure, read
 from gateway.journal.schema import BROKEN, LAST, PART
 from gateway.journal.store import Journal
-from gateway.journal.transaction import Keep, Thread
-from gateway.readings import readings
+from gateway.journal.transaction import Keep, RawMessage, Thread
+from gateway.readings import reading, readings
 from tests.system.peers import frames
 
 CONFIG = parse(
@@ -129,3 +129,18 @@ async def test_what_cannot_be_read_is_in_quarantine_with_its_reason(journal: Jou
         assert await until_decoded(journal) == []
     reasons = await journal.read(lambda db: db.execute("SELECT device, reason FROM quarantine ORDER BY id").fetchall())
     assert reasons == [("a", "unreadable"), ("nobody", "unclaimed"), ("f", "unreadable")]
+
+
+def test_a_recognised_senders_dialect_presets_the_device_as_a_declared_variant_does() -> None:
+    """Alinity m writes thousands with a comma: 1,234 copies are no text of two numbers."""
+    known = '[[devices]]\nid = "m"\ndriver = "hl7"\nlink = { type = "tcp-listen", port = 5001 }\n'
+    message = (
+        "MSH|^~\\&|Alinity m|Abbott|||20260115093000||OUL^R22|1|P|2.5.1\rSPM|1|||BLD\rSAC|||S1\r"
+        "OBR|1|||HIV\rOBX|1|NM|HIV^HIV||1,234|copies/mL|||||F|||20260115093000\r"
+    )
+    for extra, value in (("", 1234), ('variant = "alinity-m"\n', 1234), ('thousands = "\'"\n', "1,234")):
+        device = reading(parse(known + extra).devices[0])
+        rows = read(RawMessage(1, "m", "", 1_768_469_400_000_000_000, message.encode(), LAST, False), device)
+        assert not isinstance(rows, Failure)
+        (row,) = [orjson.loads(one.body) for one in rows]
+        assert row["value"] == value, extra

@@ -15,7 +15,8 @@ from drivers.kit.declare import Identity, Quantity
 from drivers.kit.observation import Draft, Kind
 from gateway.device_settings import TestMap as Map
 from gateway.journal.transaction import RawMessage, Row
-from gateway.normalise import DeviceSettings, Normaliser, slug
+from gateway.naming import slug
+from gateway.normalise import DeviceSettings, Normaliser
 
 RECEIVED = 1_768_466_910_250_000_000  # 2026-01-15T08:48:30.25Z
 MESSAGE = RawMessage(7, "a", "peer", RECEIVED, b"0123456789" * 10, 0, False)
