@@ -23,13 +23,12 @@ def _dialects(driver: Driver, device: Device) -> dict[str, DeviceSettings]:
     if device.variant:
         return {}  # declared: its presets are in the configuration already
     said = {name: getattr(device, name) for name in DeviceSettings.model_fields if name in device.model_fields_set}
-    return {
-        variant.name: DeviceSettings.model_validate({**variant.device, **said})
-        for variant in driver.variants
-        if variant.sign and variant.device
-    }
-
-
-def readings(config: Config) -> dict[str, Reading]:
-    """By device id."""
-    return {device.id: reading(device) for device in config.devices}
+    found = {}
+    for variant in driver.variants:
+        if variant.sign and variant.device:
+            preset = DeviceSettings.model_validate(variant.device).model_copy(update=said)
+            if preset.thousands == preset.decimal:  # one is the configuration's, which goes first
+                other = {"decimal": "."} if "thousands" in said else {"thousands": None}
+                preset = preset.model_copy(update=other)
+            found[variant.name] = preset
+    return found

@@ -138,7 +138,12 @@ def test_a_recognised_senders_dialect_presets_the_device_as_a_declared_variant_d
         "MSH|^~\\&|Alinity m|Abbott|||20260115093000||OUL^R22|1|P|2.5.1\rSPM|1|||BLD\rSAC|||S1\r"
         "OBR|1|||HIV\rOBX|1|NM|HIV^HIV||1,234|copies/mL|||||F|||20260115093000\r"
     )
-    for extra, value in (("", 1234), ('variant = "alinity-m"\n', 1234), ('thousands = "\'"\n', "1,234")):
+    for extra, value in (
+        ("", 1234),
+        ('variant = "alinity-m"\n', 1234),
+        ('clock_limit = "4h"\n', 1234),
+        ('decimal = ","\n', 1.234),
+    ):
         device = reading(parse(known + extra).devices[0])
         rows = read(RawMessage(1, "m", "", 1_768_469_400_000_000_000, message.encode(), LAST, False), device)
         assert not isinstance(rows, Failure)
