@@ -32,3 +32,8 @@ def _dialects(driver: Driver, device: Device) -> dict[str, DeviceSettings]:
                 preset = preset.model_copy(update=other)
             found[variant.name] = preset
     return found
+
+
+def readings(config: Config) -> dict[str, Reading]:
+    """By device id."""
+    return {device.id: reading(device) for device in config.devices}
