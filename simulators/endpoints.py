@@ -37,8 +37,8 @@ async def either(*events: asyncio.Event, timeout: float | None) -> None:  # noqa
             task.cancel()
 
 
-def free_port(host: str) -> int:
-    """A port that nobody has now."""
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port of `host` that nobody listens on."""
     with socket.create_server((host, 0)) as found:
         return int(found.getsockname()[1])
 

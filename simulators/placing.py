@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from simulators.endpoints import free_port
 from simulators.plan import key, toml
 from simulators.scenario import Placed, Scenario
 
@@ -18,12 +18,6 @@ class Bench:
 
     links: Mapping[str, str]
     text: str
-
-
-def free_port() -> int:
-    """A loopback port nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 def place(scenario: Scenario, folder: Path, broker: tuple[str, int] = ("127.0.0.1", 1883)) -> Bench:
@@ -55,6 +49,13 @@ def _place(placed: Placed, folder: Path, broker: tuple[str, int]) -> tuple[str, 
         case "tcp-listen":
             port = free_port()
             return f"tcp-listen:127.0.0.1:{port}", {"type": "tcp", "host": "127.0.0.1", "port": port}
+        case "opcua":
+            port = free_port()
+            return f"opcua:127.0.0.1:{port}", {"type": "opcua", "url": f"opc.tcp://127.0.0.1:{port}"}
+        case "sila":
+            port = free_port()
+            link = {"type": "sila", "host": "127.0.0.1", "port": port, "insecure": True}
+            return f"sila:127.0.0.1:{port}", link
         case "pty":
             path = folder / f"{placed.id}.tty"
             return f"pty:{path}", {"type": "serial", "port": str(path)}

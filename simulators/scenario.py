@@ -53,7 +53,7 @@ class Placed(_Strict):
 
     id: str
     driver: str
-    link: Literal["pty", "tcp", "tcp-listen", "mqtt", "folder"]  # the bench gives the address
+    link: Literal["pty", "tcp", "tcp-listen", "mqtt", "folder", "opcua", "sila"]  # the bench gives the address
     model: str = ""
     variant: str = ""
     rate: float = 1.0

@@ -212,10 +212,12 @@ class Centrifuge:
         if self._new and (not self._values or code in self._told):
             self._values = json.loads(self._new.popleft())
             self._told.clear()
-        if self._values and code not in self._told:
+        if not self._values:
+            return b""  # not switched on yet
+        if code not in self._told:
             self._told.add(code)
             self._delivered += len(self._told) == len(ASKED)
-        body = f"{code}={self._values.get(code, 0):04X}".encode() + ETX
+        body = f"{code}={self._values[code]:04X}".encode() + ETX
         return self._address + STX + body + block_check(body)
 
 
