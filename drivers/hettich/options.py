@@ -15,4 +15,4 @@ class HettichOptions(Options):
     address: str = Field(
         "]", pattern=r"^[A-Z\[\\\]]$", description="the centrifuge's address on its bus, ] as delivered"
     )
-    timeout: Duration = Field(1.0, ge=0.2, description="how long an answer may take (the maker says 150 ms at most)")
+    timeout: Duration = Field(0.4, ge=0.2, description="how long an answer may take (the maker says 150 ms at most)")
