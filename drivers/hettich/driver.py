@@ -165,7 +165,7 @@ class Centrifuge:
 
     @property
     def delivered(self) -> int:
-        """How many of the offered were told whole."""
+        """How many of the offered are over: told, and given way to the next."""
         return self._delivered
 
     @property
@@ -210,6 +210,7 @@ class Centrifuge:
         if code.encode() not in ASKED:
             return self._address + NAK
         if self._new and (not self._values or code in self._told):
+            self._delivered += 0 < len(self._told) < len(ASKED)  # the rest of it was never asked for: it is over
             self._values = json.loads(self._new.popleft())
             self._told.clear()
         if not self._values:
