@@ -114,6 +114,8 @@ def verify_journal(config: Config, ledgers: tuple[Path, ...], head: str = "") ->
 
 
 def _seals(db: sqlite3.Connection, data_dir: Path, head: str) -> dict[str, Any]:
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name='seal'").fetchone():
+        return {"seals": "none yet: this journal is of an older version", "altered_or_missing": []}
     found = seals.check(db, seals.key(data_dir), head)
     told = f"{found.seals}, head {found.head}" if found.seals else "none yet"
     told += (

@@ -51,9 +51,14 @@ class Daemon:
         self.log: list[str] = []
         self._reader: threading.Thread | None = None
 
+    @property
+    def program(self) -> list[str]:
+        """What is run as the daemon, before its own words."""
+        return [sys.executable, "-m", "gateway.cli"]
+
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gateway.cli", "run", "-c", str(self.config)],
+            [*self.program, "run", "-c", str(self.config)],
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
