@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections import deque
 from collections.abc import Iterator, Mapping
 from functools import reduce
 from operator import xor
 from typing import Any, Final
 
 from drivers.hettich.options import HettichOptions
+from drivers.kit.asked import Asked
 from drivers.kit.asking import Asking, Cut, Question
 from drivers.kit.declare import Driver, Evidence, Identity, Message, Quantity, Variant
 from drivers.kit.exchange import DecodeError, Event, Exchange, Reason, Received, Rejected, Send, Speaker
@@ -29,7 +29,6 @@ ASKED: Final = (SPEED, TIME, STATE, LID)
 PHASES: Final = ((0x10, "braking"), (0x08, "centrifuging"), (0x04, "accelerating"), (0x02, "standstill"))
 ERROR: Final = 0x8000  # of STATE: its high byte is then the number of an error, else of a program
 LID_CLOSED, NO_ROTOR, OVERDUE = 0x0200, 0x0400, 0x4000  # of LID
-QUEUED: Final = 10_000
 
 _ANSWER = re.compile(rb"\x02(\d{5})=([0-9A-F]{4})\x03", re.DOTALL)
 
@@ -146,42 +145,14 @@ def _state(value: int, sent: str) -> Iterator[Draft]:
         yield Draft(kind=Kind.EVENT, test=STATE.decode(), quantity="error", value=str(number), flags=(str(number),))
 
 
-class Centrifuge:
-    """A simulated centrifuge: answers enquiries from what it was last offered. A `Speaker`."""
+class Centrifuge(Asked):
+    """A simulated centrifuge: answers enquiries from what it was last offered, and nothing before. A `Speaker`."""
 
     def __init__(self, options: HettichOptions) -> None:
+        super().__init__([code.decode() for code in ASKED])
         self._address = options.address.encode()
         self._ask = re.compile(re.escape(EOT + self._address) + rb"(\d{5})" + ENQ)
         self._held = bytearray()
-        self._new: deque[bytes] = deque(maxlen=QUEUED)
-        self._values: Mapping[str, int] = {}
-        self._told: set[str] = set()
-        self._delivered = 0
-
-    @property
-    def deadline(self) -> float | None:
-        """It only answers."""
-        return None
-
-    @property
-    def delivered(self) -> int:
-        """How many of the offered are over: told, and given way to the next."""
-        return self._delivered
-
-    @property
-    def confirms(self) -> bool:
-        """Nobody acknowledges a reading."""
-        return False
-
-    @property
-    def idle(self) -> bool:
-        """True when all that was offered was told."""
-        return not self._new and len(self._told) in (0, len(ASKED))
-
-    def offer(self, message: bytes, now: float) -> Iterator[Event]:
-        """What it measures next."""
-        self._new.append(message)
-        return iter(())
 
     def receive(self, data: bytes, now: float) -> Iterator[Event]:
         """Enquiries; whatever else is on the line is for other stations."""
@@ -196,10 +167,6 @@ class Centrifuge:
             del self._held[:stray]
             yield Send(b"", raw)
 
-    def tick(self, now: float) -> Iterator[Event]:
-        """Nothing is ever due."""
-        return iter(())
-
     def close(self) -> Iterator[Event]:
         """The link is gone."""
         if self._held:
@@ -209,16 +176,10 @@ class Centrifuge:
     def _answer(self, code: str) -> bytes:
         if code.encode() not in ASKED:
             return self._address + NAK
-        if self._new and (not self._values or code in self._told):
-            self._delivered += 0 < len(self._told) < len(ASKED)  # the rest of it was never asked for: it is over
-            self._values = json.loads(self._new.popleft())
-            self._told.clear()
-        if not self._values:
+        value = self.answer(code)
+        if value is None:
             return b""  # not switched on yet
-        if code not in self._told:
-            self._told.add(code)
-            self._delivered += len(self._told) == len(ASKED)
-        body = f"{code}={self._values[code]:04X}".encode() + ETX
+        body = f"{code}={value:04X}".encode() + ETX
         return self._address + STX + body + block_check(body)
 
 

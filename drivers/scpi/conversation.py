@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from drivers.kit.asked import Asked
 from drivers.kit.asking import Asking, LineAnswers, Question, Says
 from drivers.kit.exchange import Event, Received, Send
 from drivers.kit.lines import Lines
@@ -16,7 +17,6 @@ from drivers.scpi.options import QueryOption, ScpiOptions
 IDN, ERROR = "*IDN?", "SYST:ERR?"
 GAP: Final = 0.05  # seconds between an answer and the next query: what slow instruments want
 DRAINED: Final = 32  # errors read in a row; a queue that is longer goes on at the next occasion
-QUEUED: Final = 10_000
 ERRORS: Final = 20  # a simulated instrument's queue
 
 NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?")
@@ -102,48 +102,17 @@ def paces(options: ScpiOptions) -> dict[str, float]:
     return found
 
 
-class Instrument:
+class Instrument(Asked):
     """A simulated instrument: answers queries from what it was last offered. A `Speaker`.
 
-    What is offered is a JSON object of queries and their answers; each is told once, in order, and gives way to the
-    next when a query it answered is asked again. Before the first one nothing was measured: 9.91E37.
+    What is offered is a JSON object of queries and their answers. Before the first one nothing was measured: 9.91E37.
     """
 
     def __init__(self, options: ScpiOptions) -> None:
+        super().__init__(paces(options))
         self._lines = Lines(max_line=1024)
         self._end = options.terminator.encode()
-        self._asked_for = set(paces(options))
-        self._new: deque[bytes] = deque(maxlen=QUEUED)
-        self._answers: Mapping[str, str] = {}
-        self._told: set[str] = set()
-        self._counted = True
-        self._delivered = 0
         self._errors: deque[str] = deque(maxlen=ERRORS)
-
-    @property
-    def deadline(self) -> float | None:
-        """It only answers."""
-        return None
-
-    @property
-    def delivered(self) -> int:
-        """How many of the offered were told."""
-        return self._delivered
-
-    @property
-    def confirms(self) -> bool:
-        """Nobody acknowledges a reading."""
-        return False
-
-    @property
-    def idle(self) -> bool:
-        """True when all that was offered was told."""
-        return not self._new and self._counted
-
-    def offer(self, message: bytes, now: float) -> Iterator[Event]:
-        """What it measures next."""
-        self._new.append(message)
-        return iter(())
 
     def receive(self, data: bytes, now: float) -> Iterator[Event]:
         """Queries."""
@@ -153,10 +122,6 @@ class Instrument:
                 continue
             answer = self._answer(event.raw.strip().decode("ascii", "replace"))
             yield Send(answer.encode() + self._end if answer else b"", event.raw)
-
-    def tick(self, now: float) -> Iterator[Event]:
-        """Nothing is ever due."""
-        return iter(())
 
     def close(self) -> Iterator[Event]:
         """The link is gone."""
@@ -173,16 +138,8 @@ class Instrument:
             full = len(self._errors) == ERRORS - 1
             self._errors.append('-350,"Queue overflow"' if full else '-113,"Undefined header"')
             return ""
-        if self._new and (not self._answers or query in self._told):
-            self._delivered += not self._counted
-            self._answers, self._counted = json.loads(self._new.popleft()), False
-            self._told.clear()
-        if self._answers:
-            self._told.add(query)
-            if not self._counted and self._told >= self._asked_for:
-                self._counted = True
-                self._delivered += 1
-        return self._answers.get(query, "9.91E37")
+        answer = self.answer(query)
+        return "9.91E37" if answer is None else str(answer)
 
 
 def offered(readings: Mapping[str, object], queries: tuple[QueryOption, ...]) -> bytes:
