@@ -30,6 +30,7 @@ for command in (
     cli_journal.backup,
     cli_journal.restore,
     cli_journal.salvage,
+    cli_journal.sinks,
 ):
     main.add_command(command)
 

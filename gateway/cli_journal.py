@@ -1,13 +1,15 @@
-"""The commands that look after the journal: verify, backup, restore, salvage."""
+"""The commands that look after the journal and what it owes: verify, backup, restore, salvage, sinks."""
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from gateway.command import FOUND_A_PROBLEM, config_option, json_option, load, report
+from gateway.command import FOUND_A_PROBLEM, config_option, json_option, load, report, table
 
 a_file = click.Path(path_type=Path, dir_okay=False)
 key_option = click.option("--key", type=a_file, help="The seals' key (default: seal.key in the journal's folder).")
@@ -72,3 +74,48 @@ def salvage(damaged: Path, target: Path, key: Path | None, as_json: bool) -> Non
     report({name: value for name, value in found.items() if name != "audit"}, as_json)
     lost = any(found[table][count] for table in ("raw", "observation") for count in ("altered_count", "missing_count"))
     sys.exit(FOUND_A_PROBLEM if lost else 0)
+
+
+@click.group(invoke_without_command=True)
+@config_option
+@json_option
+@click.pass_context
+def sinks(ctx: click.Context, config_path: Path, as_json: bool) -> None:
+    """How far each sink has come, and what its store would not have."""
+    from gateway.sinks.commands import standing
+
+    ctx.obj = load(config_path)
+    if ctx.invoked_subcommand is not None:
+        return
+    told = standing(ctx.obj)
+    if as_json:
+        click.echo(json.dumps(told))
+        return
+    for one in told:
+        again = one["to_be_sent_again_after"]
+        more = f", to be sent again after {again}" if again is not None else ""
+        since = f" since {one['oldest']}" if one["oldest"] else ""
+        click.echo(f"{one['id']} ({one['type']}): at {one['cursor']} of {one['last']}, {one['behind']} behind{since}, "
+                   f"{one['refused']} refused{more}")  # fmt: skip
+
+
+@sinks.command("refused")
+@click.argument("sink")
+@click.pass_obj
+def sinks_refused(config: Any, sink: str) -> None:
+    """List what SINK's store would not have, and why."""
+    from gateway.sinks.commands import refused
+
+    table((str(one["seq"]), one["device"] or "", one["quantity"] or "", one["reason"]) for one in refused(config, sink))
+
+
+@sinks.command("resend")
+@click.argument("sink")
+@click.option("--since", required=True, help="RFC 3339 time, or an age such as 2h or 7d.")
+@click.pass_obj
+def sinks_resend(config: Any, sink: str, since: str) -> None:
+    """Send again to SINK what was measured since then, what was refused included."""
+    from gateway.reports import moment
+    from gateway.sinks.commands import resend
+
+    click.echo(f"{resend(config, sink, moment(since))} observations will be sent again")

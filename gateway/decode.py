@@ -19,8 +19,9 @@ import structlog
 from drivers.kit.declare import Driver, Message
 from drivers.kit.exchange import DecodeError, Reason
 from drivers.kit.observation import Draft, Quality
+from gateway.journal.bell import Bell
 from gateway.journal.schema import BROKEN, DECODE, PART, REFUSED
-from gateway.journal.store import Bell, Journal
+from gateway.journal.store import Journal
 from gateway.journal.transaction import COLUMNS, Cursor, RawMessage, Row, Transaction, follow, joined, read_message
 from gateway.normalise import Normaliser
 

@@ -24,8 +24,9 @@ from gateway.alarms.options import AlarmOptions, Priority
 from gateway.alarms.rules import Condition, Seen, Silent, Told, build, by_device
 from gateway.alarms.states import Life, State, Transition
 from gateway.alarms.view import AlarmView
+from gateway.journal.bell import Bell
 from gateway.journal.schema import ALARMS
-from gateway.journal.store import Bell, Journal
+from gateway.journal.store import Journal
 from gateway.journal.transaction import Transaction
 from gateway.links.link import LinkState
 

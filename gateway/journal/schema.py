@@ -16,6 +16,7 @@ FILE: Final = "journal.sqlite"
 DECODE: Final = "decode"
 ALARMS: Final = "alarms"
 SINK: Final = "sink:"  # and the sink's id
+RESEND: Final = "resend:"  # and the sink's id: from where a person wants it sent again
 
 # States of a raw row.
 PART: Final = 0  # a frame of a message that goes on

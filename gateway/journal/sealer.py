@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from gateway.journal import seals
+from gateway.journal.bell import first_of
 from gateway.journal.seals import ROWS, Seal
 from gateway.journal.store import Journal
 
@@ -37,7 +38,7 @@ class Sealer:
                 if first or loop.time() - said >= EVERY:
                     self._say()
                     said, first = loop.time(), False
-                await self._beyond(raw, seq)
+                await first_of((self._journal.raws, raw), (self._journal.observations, seq))
                 await asyncio.sleep(LINGER)
         finally:
             self._say()
@@ -60,16 +61,3 @@ class Sealer:
 
     def _following(self, db: sqlite3.Connection) -> Seal | None:
         return seals.following(db, self._secret)
-
-    async def _beyond(self, raw: int, seq: int) -> None:
-        """Return when there is something after either position."""
-        waiting = [
-            asyncio.ensure_future(self._journal.raws.beyond(raw)),
-            asyncio.ensure_future(self._journal.observations.beyond(seq)),
-        ]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waiting:
-                one.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)

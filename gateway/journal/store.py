@@ -23,6 +23,7 @@ from typing import TypeVar, cast
 import structlog
 
 from gateway.journal import seals
+from gateway.journal.bell import Bell
 from gateway.journal.folder import Folder, InUseError
 from gateway.journal.redelivery import Redelivered
 from gateway.journal.schema import BROKEN, DECODE, FILE, PART, SchemaError, connect, migrate
@@ -51,25 +52,6 @@ DISK = frozenset(
 
 class JournalError(Exception):
     """The journal cannot be opened; the message says what to do."""
-
-
-class Bell:
-    """Rings when a position moves on; whoever waits below it wakes."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self._event = asyncio.Event()
-
-    def ring(self, at: int) -> None:
-        if at > self.at:
-            self.at = at
-            self._event.set()
-            self._event = asyncio.Event()
-
-    async def beyond(self, seq: int) -> None:
-        """Return when there is something after `seq`."""
-        while self.at <= seq:
-            await self._event.wait()
 
 
 class _Job:
@@ -105,6 +87,7 @@ class Journal:
         self._redelivered = Redelivered()
         self.raws = Bell(0)  # at rows that end a message
         self.observations = Bell(0)
+        self.requests = Bell(0)  # at entries of the audit chain: what commands beside us have asked for
 
     @classmethod
     async def open(cls, data_dir: Path) -> Journal:
@@ -175,12 +158,18 @@ class Journal:
         """Notice what another process (a command on the same journal) has written."""
         task = asyncio.ensure_future(self.read(_last))
         task.add_done_callback(self._ring)
+        asked = asyncio.ensure_future(self.read(_last_audit))
+        asked.add_done_callback(self._ring_requests)
 
     def _ring(self, task: asyncio.Future[tuple[int, int]]) -> None:
         if not task.cancelled() and task.exception() is None:
             raws, observations = task.result()
             self.raws.ring(raws)
             self.observations.ring(observations)
+
+    def _ring_requests(self, task: asyncio.Future[int]) -> None:
+        if not task.cancelled() and task.exception() is None:
+            self.requests.ring(task.result())
 
     async def close(self) -> None:
         """Commit what waits (unless the disk refuses) and close."""
@@ -382,6 +371,10 @@ def _last(db: sqlite3.Connection) -> tuple[int, int]:
         "SELECT coalesce((SELECT max(id) FROM raw), 0), coalesce((SELECT max(seq) FROM observation), 0)"
     ).fetchone()
     return row[0], row[1]
+
+
+def _last_audit(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT coalesce(max(n), 0) FROM audit").fetchone()[0])
 
 
 def _close_unfinished(db: sqlite3.Connection) -> None:

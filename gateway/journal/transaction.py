@@ -154,6 +154,10 @@ class Transaction:
                 (name, seq, orjson.dumps(dict(state)).decode()),
             )
 
+    def forget(self, name: str) -> None:
+        """Remove a cursor."""
+        self.db.execute("DELETE FROM cursor WHERE name=?", (name,))
+
     def cursor(self, name: str) -> Cursor | None:
         """Where a reader stands; None if it never read."""
         return read_cursor(self.db, name)

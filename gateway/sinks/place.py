@@ -16,7 +16,8 @@ from typing import Final
 import orjson
 import structlog
 
-from gateway.journal.schema import SINK
+from gateway.journal.bell import first_of
+from gateway.journal.schema import RESEND, SINK
 from gateway.journal.store import Journal
 from gateway.journal.transaction import Transaction
 from gateway.sinks.options import Select
@@ -78,6 +79,7 @@ class Place:
         self._sql = _NUMBERED if numbered else _ROWS
         self._wanted = _selector(select)
         self._position = self._cursor = self._floor = 0
+        self._heard = 0  # requests looked at
         self._marks: deque[tuple[float, int]] = deque()  # (when, position) acknowledged since the last rewind
         self._refused = self._delivered = 0
         self._oldest: float | None = None  # when the first undelivered row was received, unix seconds
@@ -89,6 +91,8 @@ class Place:
             self._cursor = found.seq
             self._floor = min(found.seq, int(found.state.get("floor", found.seq)))
         self._position = self._floor
+        self._heard = self._journal.requests.at
+        await self._asked()
         (self._refused,) = await self._journal.read(
             lambda db: db.execute("SELECT count(*) FROM refused WHERE sink=?", (self.id,)).fetchone()
         )
@@ -96,7 +100,11 @@ class Place:
     async def next(self, limit: int, linger: float) -> Batch:
         """The rows to deliver now. Waits until there are some, and up to `linger` seconds for more to join them."""
         while True:
-            await self._journal.observations.beyond(self._position)
+            await first_of((self._journal.observations, self._position), (self._journal.requests, self._heard))
+            if self._journal.requests.at > self._heard:
+                self._heard = self._journal.requests.at
+                await self._asked()
+                continue
             if self._position >= self._cursor:
                 self._await_delivery()
             try:
@@ -129,6 +137,23 @@ class Place:
         self._delivered += len(batch.rows) - len(refused)
         self._refused += len(refused)
         self._oldest = None
+
+    async def _asked(self) -> None:
+        """Go back to where a person wants it sent again from, if one does. Durable on return."""
+        name = f"{RESEND}{self.id}"
+        found = await self._journal.cursor(name)
+        if found is None:
+            return
+        floor = min(self._floor, found.seq)
+
+        def store(t: Transaction) -> None:
+            t.advance(self._name, self._cursor, {"floor": floor})
+            t.forget(name)
+
+        await self._journal.write(store)
+        log.info("sends again, as asked", sink=self.id, after=floor)
+        self._position, self._floor = min(self._position, floor), floor
+        self._marks.clear()
 
     def rewind(self) -> int:
         """Go back to the floor; how many rows will be sent again."""
