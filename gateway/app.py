@@ -57,6 +57,7 @@ class App:
         self.reload_error = ""
         self._path = path
         self._links = Links(config, journal, self._unclaimed)
+        self._sealer = Sealer(journal, journal.secret)
         self._reloading = asyncio.Lock()
         self._stopping = False
 
@@ -74,7 +75,7 @@ class App:
             self._start_sink(sink.id)
         start("control", lambda: control.serve(self.config.gateway.data_dir, lambda: self.sessions))
         start("tidy", self._tidy)
-        start("seal", Sealer(self.journal, self.journal.secret).run)
+        start("seal", self._sealer.run)
         start("look", self._look)
         if systemd.watchdog_interval():
             start("watchdog", self._watchdog)
@@ -113,6 +114,7 @@ class App:
     async def _tidy(self) -> None:
         """Remove what is due, a step at a time, so that instruments' commits go in between."""
         options = self.config.journal
+        await self._sealer.caught_up.wait()  # what has no seal yet is not removed
         while True:
             readers = [ALARMS, *(f"{SINK}{sink}" for sink in self.sinks)]
             gone = await self.journal.write(lambda t: retention.step(t, options.keep, options.keep_bytes, readers))  # noqa: B023 - awaited

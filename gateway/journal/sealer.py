@@ -27,6 +27,7 @@ class Sealer:
         self._journal = journal
         self._secret = secret
         self._head = ""
+        self.caught_up = asyncio.Event()  # what the last process left has its seals
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -35,6 +36,7 @@ class Sealer:
             first = True
             while True:
                 raw, seq = await self._seal()
+                self.caught_up.set()
                 if first or loop.time() - said >= EVERY:
                     self._say()
                     said, first = loop.time(), False
