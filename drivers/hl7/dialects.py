@@ -122,21 +122,6 @@ VARIANTS = (
         "protocols of the BC series).",
     ),
     Variant(
-        name="mindray-chemistry",
-        models=("Mindray BS-200", "Mindray BS-240", "Mindray BS-480", "URIT-8000", "Dirui CS series", "Biobase BK-200"),
-        sign=r"(?i)^(Mindray\|BS-?\d|BS-?\d+\w*\|Mindray|Biobase\|BK|urit\|8\d{3}\b)",
-        options={
-            "test": ("OBX-4", "OBX-3.1", "OBX-3.2", "OBX-3.4"),
-            "specimen": ("OBR-2", "OBR-3"),
-            "no_value": ("-268435455", "-268435455.000000"),
-            "shape": "ORU^R01",
-            "sender": "Mindray",
-        },
-        note="The test's name stands in OBX-4 (OBX-3 is its number or empty); MSH-16 says 0 patient, 1 calibration, "
-        "2 control, of which the OBR says everything; orders are asked with QRY^Q02 (BS series host interface "
-        "manual).",
-    ),
-    Variant(
         name="ichroma",
         models=("Boditech ichroma II", "Boditech AFIAS-6"),
         sign=r"(?i)\b(ichroma|afias)",
@@ -253,6 +238,7 @@ VARIANTS = (
         models=("Roche cobas Liat",),
         sign=r"(?i)^cobas liat\|",
         options={
+            "supplements": (*SUPPLEMENTS, Mark(field="OBX-6", equals="0")),
             "noted": {
                 "lot": r"\bTubeLot=([^;]*)",
                 "lot_expiry": r"\bTubeExp=([^;]*)",
@@ -263,6 +249,61 @@ VARIANTS = (
         },
         note="ORU^R30, answered with ACK^R33; run, tube lot and its expiry stand in a remark on the order (Host "
         "Interface Manual HL7, its front pages; a message published in a study of interfaces).",
+    ),
+    Variant(
+        name="genrui",
+        models=("Genrui KT-6610", "Genrui KT-60"),
+        sign=r"(?i)\bGenrui",
+        options={
+            "specimen": ("OBR-3", "OBR-2", "PID-3"),
+            "supplements": BLOOD_COUNTS,
+            "shape": "ORU^R01",
+            "sender": "Genrui",
+        },
+        note="The parameter's name stands in OBX-3's second component; where the order has no number, PID-3 is the "
+        "only one typed in; OBX-13 says whether a value was edited (the maker's protocol as published by integrators).",
+    ),
+    Variant(
+        name="edan-hematology",
+        models=("EDAN H30 Pro", "EDAN H60", "EDAN H90", "EDAN H99S"),
+        sign=r"(?i)\bEDANLAB\b",
+        options={
+            "test": ("OBX-4", "OBX-3.1"),
+            "specimen": ("OBR-20", "OBR-2"),
+            "patient": ("PID-2",),
+            "flag_codes": {"0": "", "1": "H", "2": "L"},
+            "status": {"0": Status.FINAL},
+            "qc": (*CONTROLS, Mark(field="OBR-15.3", pattern=r"(?i)\bblank\b")),
+            "shape": "ORU^R01",
+            "sender": "H60",
+        },
+        note="The parameter's name stands in OBX-4 (OBX-3 is 0 or 1); OBX-8 is 1 above the range and 2 below; OBX-12 "
+        "has all digits; PID-3 is an age; OBR-20 is the bar code of the worklist, OBR-2 else (messages published by "
+        "integrators).",
+    ),
+    Variant(
+        name="mindray-chemistry",
+        models=(
+            "Mindray BS-200",
+            "Mindray BS-240",
+            "Mindray BS-480",
+            "Mindray CL-900i",
+            "URIT-8000",
+            "Dirui CS series",
+            "Biobase BK-200",
+        ),
+        sign=r"(?i)^(Mindray\|BS-?\d|BS-?\d+\w*\|Mindray|Biobase\|BK|urit\|8\d{3}\b)|\|MSH-16 [012]\b",
+        options={
+            "test": ("OBX-4", "OBX-3.1", "OBX-3.2", "OBX-3.4"),
+            "specimen": ("OBR-2", "OBR-3"),
+            "no_value": ("-268435455", "-268435455.000000"),
+            "shape": "ORU^R01",
+            "sender": "Mindray",
+        },
+        note="The test's name stands in OBX-4 (OBX-3 is its number or empty); OBR-2 is the tube's bar code, OBR-3 the "
+        "analyser's own number; MSH-16 says 0 patient, 1 calibration, 2 control, of which the OBR says everything: who "
+        "says so and is no other's is one of this kind, because many name no sender; orders are asked with QRY^Q02 "
+        "(BS and CL series host interface manuals).",
     ),
 )
 

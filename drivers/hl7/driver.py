@@ -15,6 +15,7 @@ from drivers.hl7.encoding import encode
 from drivers.hl7.options import Hl7Options
 from drivers.hl7.reading import order_drafts
 from drivers.hl7.text import Texts
+from drivers.hl7.values import decimal_commas
 from drivers.kit.declare import Driver, Evidence, Message
 from drivers.kit.exchange import DecodeError, Exchange, Speaker
 from drivers.kit.hl7 import Hl7Message, parse
@@ -68,14 +69,16 @@ def _drafts(message: Hl7Message, options: Hl7Options) -> Iterator[Draft]:
         return
     options, dialect = recognised(signature(message), options)
     count = 0
-    for order in orders(message):
+    told = orders(message)
+    commas = decimal_commas(entry for order in told for entry in order.entries)
+    for order in told:
         in_order(message.header, order)
-        for _, draft in order_drafts(order, options, dialect):
+        for _, draft in order_drafts(order, options, dialect, commas=commas):
             count += 1
             yield draft
-        if not order.entries and (told := _order_alone(message, order, options)):
+        if not order.entries and (alone := _order_alone(message, order, options)):
             count += 1
-            yield told
+            yield alone
     if not count and any(segment.name in QUERIES for segment in message.segments):
         return  # a question of a maker's own type
     if not count:
@@ -83,9 +86,12 @@ def _drafts(message: Hl7Message, options: Hl7Options) -> Iterator[Draft]:
 
 
 def signature(message: Hl7Message) -> str:
-    """What a message says of who made it: MSH-3, MSH-4, MSH-21, the first OBR's service and OBX's equipment."""
+    """What a message says of who made it: MSH-3, MSH-4, MSH-21, the first OBR's service and OBX's equipment; and
+    MSH-16 where it says by a digit what the results are of."""
     header = message.header
     parts = [header.text(3), header.text(4), header.text(21)]
+    if (subject := header.at(16)) in ("0", "1", "2"):
+        parts.append(f"MSH-16 {subject}")
     obr = next((segment for segment in message.segments if segment.name == "OBR"), None)
     obx = next((segment for segment in message.segments if segment.name == "OBX"), None)
     parts += [obr.text(4) if obr else "", obx.text(18) if obx else ""]

@@ -64,6 +64,7 @@ class Mark(BaseModel):
 CONTROL: Final = r"(?i)^(QC|control|ctrl)$"
 CONTROLS = (
     Mark(field="SPM-11", pattern=r"^[QCEVOFB]$"),  # table 0369
+    Mark(field="SPM-4", pattern=r"(?i)^(QC\d*|control)$"),
     Mark(field="INV-3", equals="CO"),  # of the specimen's own container; table 0384
     Mark(field="MSH-11", equals="Q"),  # haematology analysers of Mindray's kind
     Mark(field="MSH-16", pattern=r"^[12]$"),  # their chemistry analysers: 1 calibration, 2 control
@@ -80,12 +81,15 @@ QUESTIONS: Final = (
     *("30525-0", "35659-2", "21612-7", "29553-5"),
     *("95418-0", "95419-8", "65222-2", "77974-4", "95420-6", "95421-4", "75617-1", "82810-3", "81959-9"),
 )
+# What a blood count was made with rather than what it says.
+_SETTING: Final = r"(?i)^((take|blood|test|sample|work(ing)?) ?mode|ref(erence)? ?group|remarks?|age)$"
 # Data beside results: raw signals, cut-offs, times (IHE LAW: OBX-3.4), whatever is no single value.
 SUPPLEMENTS = (
     Mark(field="OBX-3.4", pattern=r"^S_"),
+    Mark(field="OBX-3.1", pattern=r"\.(RLU|COFF)$"),  # Siemens: light units and cut-off, in the unit of the dose
     Mark(field="OBX-29", pattern=r"^(AOE|ASC|QST|SCI)$"),  # v2.8.2 table 0936: answers to questions, no results
     Mark(field="OBX-3.1", pattern=f"^({'|'.join(QUESTIONS)})$"),
-    Mark(field="OBX-3.2", pattern=r"^[Aa]ge$"),  # of the person
+    *(Mark(field=field, pattern=_SETTING) for field in ("OBX-3.1", "OBX-3.2")),
     Mark(field="OBX-3.2", pattern=r"^MDC_(ATTR_|DEV_.*_(MDS|VMD|CHAN)$)"),  # ISO/IEEE 11073: devices and their parts
     Mark(field="OBX-2", pattern=r"^(ED|RP|NA|MA|DR|TS|DT|TM|DTM|EI|CX|XCN|XPN|XAD|XTN|XON|AD|PN|FC|HD)$"),
 )
@@ -127,6 +131,8 @@ class Hl7Options(Options):
     """Where a call stands beside a value."""
     unit: tuple[Place, ...] = ("OBX-6.1", "OBX-6.2")
     flags: Place | Literal[""] = "OBX-8"
+    flag_codes: dict[str, str] = Field(default_factory=dict)
+    """What the instrument's own flags are in table 0078; "" for none."""
     flag_calls: dict[str, str] = Field(default_factory=dict)
     """Flags of OBX-8 that are calls, beyond table 0078's POS, NEG, DET, ND, RR, NR, WR, IND, R, S, I."""
     no_value: tuple[str, ...] = ()

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
+from drivers.hl7.beside import MOST_NOTES, note_text, reagent, shortened, supplements
+from drivers.hl7.names import named, quantity, test_name
 from drivers.hl7.options import CONTROL, Hl7Options
-from drivers.hl7.values import CODED, Said, flag_texts, flags, said
-from drivers.kit.hl7 import Segment
+from drivers.hl7.values import CODED, Said, flag_texts, flags, said, with_comma
 from drivers.kit.hl7_groups import Entry, Order, located
 from drivers.kit.observation import Draft, Json, Kind, Quality, Status
 from drivers.kit.results import loinc
 
 _WHEN = re.compile(r"(19|20)\d\d[-/.]?[01]\d")  # the beginning of something that can be a time
-MOST_SUPPLEMENTS: Final = 60  # told of one result
-MOST_NOTES: Final = 30
-MOST_TEXT: Final = 300  # characters of one of them
 MOST_NOTED: Final = 1000  # characters of a remark that are searched
 _OWN_TIMES = ("OBX", "TQ1")
 _TO_THE_SECOND = re.compile(r"\d{14}|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d")
 _REAGENT = re.compile(r"SR|MR|R[1-3]|ASY")
+_NOBODY: Final = ("<None>", "N/A")  # as operators
 
 _STATUS: Final[Mapping[str, tuple[Status, Quality, str | None]]] = MappingProxyType(
     {
@@ -67,12 +65,23 @@ class _Result:
     entry: Entry
     told: Said
     supplements: list[Entry] = field(default_factory=list)
+    test: str = ""
+    codes: tuple[str, ...] = ()
+    aspect: str = ""  # which aspect of a test it is, where the test's result is another
 
 
-def order_drafts(order: Order, options: Hl7Options, dialect: str | None) -> Iterator[tuple[Entry, Draft]]:
-    """The drafts of one order: results, checks of the instrument itself, or what stands there instead of results."""
+def order_drafts(
+    order: Order, options: Hl7Options, dialect: str | None, *, commas: bool = False
+) -> Iterator[tuple[Entry, Draft]]:
+    """The drafts of one order: results, checks of the instrument itself, or what stands there instead of results.
+
+    `commas`: the message writes its numbers with decimal commas.
+    """
     results, loose, checks = _sorted(order, options)
+    named(results, options)
     for result in results:
+        if commas:
+            with_comma(result.entry, result.told)
         yield result.entry, _draft(result, options, dialect)
     for entry in checks:
         yield entry, _aside(entry, options, Kind.STATUS)
@@ -97,7 +106,7 @@ def _sorted(order: Order, options: Hl7Options) -> tuple[list[_Result], list[Entr
             results[-1].entry.others.extend(entry.others)
         elif told.value is None and told.call is None and not _failed(entry):
             (results[-1].supplements if results else waiting).append(entry)
-        elif results and not entry.said("OBX-3.1") and not _named(entry, options):
+        elif results and (_said_of(results[-1], entry) or not (entry.said("OBX-3.1") or test_name(entry, options))):
             results[-1].supplements.append(entry)
         else:
             results.append(_Result(entry, told))
@@ -128,16 +137,20 @@ def _companion(result: _Result, entry: Entry, told: Said) -> bool:
     return True
 
 
-def _named(entry: Entry, options: Hl7Options) -> str:
-    """The test's name. A 0 is none: analysers that name their tests in OBX-4 send it in OBX-3."""
-    return next((text for place in options.test if (text := entry.said(place)) and text != "0"), "")
+def _said_of(result: _Result, entry: Entry) -> bool:
+    """A text under the code of the value before it is a remark on it."""
+    obx, before = entry.obx, result.entry.obx
+    texts = ("TX", "FT")
+    code = obx.at(3)
+    return bool(code) and obx.at(2).upper() in texts and before.at(2).upper() not in texts and before.at(3) == code
 
 
 def _draft(result: _Result, options: Hl7Options, dialect: str | None) -> Draft:
-    entry, told = result.entry, result.told
+    entry, told, test = result.entry, result.told, result.test
     reader = _Reader(entry)
-    test = _named(entry, options) or entry.said("OBR-4.1") or entry.said("OBR-4.2") or "result"
     when, source = reader.first(options.time, _WHEN)
+    if source is None or not source.startswith(_OWN_TIMES):
+        when, source = _beside(result, options) or (when, source)
     status, quality, why = _status(entry, options)
     if told.doubt and quality is Quality.GOOD:
         quality, why = Quality.UNCERTAIN, told.doubt
@@ -145,6 +158,7 @@ def _draft(result: _Result, options: Hl7Options, dialect: str | None) -> Draft:
         quality, why = Quality.UNCERTAIN, doubt
     specimen, _ = reader.first(options.specimen)
     operator, _ = reader.first(options.operator)
+    operator = None if operator in _NOBODY else operator
     run, _ = reader.first(options.run)
     kind = Kind.QC if any(mark.fits(entry) for mark in options.qc) else Kind.RESULT
     noted = _noted(entry, options)
@@ -157,9 +171,9 @@ def _draft(result: _Result, options: Hl7Options, dialect: str | None) -> Draft:
     draft = Draft(
         kind=kind,
         test=test,
-        value=told.value,
-        quantity=_quantity(entry, test, options),
-        codes=_codes(entry, test),
+        value=told.value if told.number is None else told.number,
+        quantity=quantity(result, options),
+        codes=result.codes,
         code=_code(entry),
         unit=told.unit,
         comparator=told.comparator,
@@ -180,6 +194,16 @@ def _draft(result: _Result, options: Hl7Options, dialect: str | None) -> Draft:
         attributes=attributes,
     )
     return replace(draft, identity=_identity(entry, draft, source))
+
+
+def _beside(result: _Result, options: Hl7Options) -> tuple[str, str] | None:
+    """When it was measured, as only what stands beside it under the same code says."""
+    for each in result.supplements:
+        if each.obx.text(3) == result.entry.obx.text(3):
+            for place in options.time:
+                if place.startswith("OBX") and _WHEN.match(text := each.said(place)):
+                    return text, place
+    return None
 
 
 def _identity(entry: Entry, draft: Draft, source: str | None) -> tuple[str, ...] | None:
@@ -205,7 +229,7 @@ def _said_besides(result: _Result, options: Hl7Options, test: str) -> dict[str, 
         told["name"] = name
     if texts := flag_texts(result.entry, options):
         told["flag_texts"] = texts
-    if extra := _supplements(result.supplements):
+    if extra := supplements(result.supplements):
         told["supplements"] = extra
     return told
 
@@ -271,26 +295,6 @@ def _doubt(entry: Entry, told: Said, options: Hl7Options) -> str | None:
     return None
 
 
-def _quantity(entry: Entry, test: str, options: Hl7Options) -> str | None:
-    """A name for a test that is called by a bare number; None where its own name says enough."""
-    if re.search(r"[A-Za-z]", test):
-        return None
-    for place in options.name:
-        text = entry.said(place)
-        if re.search(r"[A-Za-z]", text):
-            text = text.replace("#", " count").replace("%", " percent")
-            plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-            return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].rstrip("-") or None
-    return None
-
-
-def _codes(entry: Entry, test: str) -> tuple[str, ...]:
-    """What else `tests` may know it by: the codes and texts of OBX-3, the sender's and the alternate one."""
-    pieces = [*entry.obx.components(3), *[""] * 5]
-    told = (piece.strip() for piece in (pieces[0], pieces[1], pieces[3], pieces[4]))
-    return tuple(dict.fromkeys(piece for piece in told if piece and piece not in (test, "0")))
-
-
 def _code(entry: Entry) -> str | None:
     """A LOINC code where either triplet of OBX-3 has one."""
     pieces = [*entry.obx.components(3), *[""] * 6]
@@ -329,66 +333,23 @@ class _Reader:
         for segment in self._entry.all("PID") if demographics else ():
             told |= {f"PID{number}": text for number in _PERSONAL if (text := segment.text(number))}
         for title, notes in (("comments", self._entry.notes), ("order_comments", self._entry.order.notes)):
-            if texts := [text for note in notes[:MOST_NOTES] if (text := _note(note))]:
+            if texts := [text for note in notes[:MOST_NOTES] if (text := note_text(note))]:
                 told[title] = list(texts)
-        if reagents := [one for each in self._entry.others if each.name == "INV" and (one := _reagent(each))]:
+        if reagents := [one for each in self._entry.others if each.name == "INV" and (one := reagent(each))]:
             told["reagents"] = list(reagents)
         return told
-
-
-def _note(note: Segment) -> str:
-    return "\n".join(text for each in note.repeats(3) if (text := note.plain(each.rstrip("^& "))))
-
-
-def _reagent(inv: Segment) -> dict[str, Json]:
-    told = {"substance": inv.at(1), "type": inv.at(3), "container": inv.at(4), "lot": inv.at(16), "expiry": inv.at(12)}
-    kept: dict[str, Json] = {name: text for name, text in told.items() if text}
-    if inv.at(5):
-        kept["carrier"] = inv.at(5)
-    return kept
-
-
-def _supplements(entries: list[Entry]) -> list[Json]:
-    """Data beside the result: what each is called, and what it says."""
-    told: list[Json] = []
-    entries = [entry for entry in entries if entry.obx.raw(5) or entry.obx.raw(8)]
-    for entry in entries[:MOST_SUPPLEMENTS]:
-        obx = entry.obx
-        one: dict[str, Json] = {"test": obx.component(3) or obx.component(3, 2)}
-        for name, text in (("name", obx.component(3, 2)), ("sub_id", obx.text(4)), ("unit", obx.at(6) or obx.at(6, 2))):
-            if text and text != one["test"]:
-                one[name] = text
-        if marks := [piece for piece in (obx.at(8, repeat=number) for number in (1, 2, 3)) if piece]:
-            one["flags"] = list(marks)
-        one["value"] = _supplement(obx)
-        if texts := [text for note in entry.notes[:MOST_NOTES] if (text := _note(note))]:
-            one["comments"] = list(texts)
-        told.append(one)
-    if len(entries) > MOST_SUPPLEMENTS:
-        told.append({"left_out": len(entries) - MOST_SUPPLEMENTS})
-    return told
-
-
-def _supplement(obx: Segment) -> str:
-    """Its value; of embedded data only what it is."""
-    if obx.at(2).upper() in ("ED", "RP"):
-        pieces = [*obx.components(5), *[""] * 5]
-        what = "/".join(piece for piece in pieces[1:3] if piece)
-        return f"{what or 'data'}, {len(pieces[4])} characters"
-    text = obx.text(5)
-    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}..., {len(text)} characters"
 
 
 def _aside(entry: Entry, options: Hl7Options, kind: Kind) -> Draft:
     """Something that is no result: kept as an event or a status."""
     reader = _Reader(entry)
-    test = _named(entry, options) or "observation"
+    test = test_name(entry, options) or "observation"
     when, _ = reader.first(options.time, _WHEN)
     specimen, _ = reader.first(options.specimen)
     return Draft(
         kind=kind,
         test=test,
-        value=_supplement(entry.obx) or None,
+        value=shortened(entry.obx) or None,
         specimen=specimen,
         device_time=when,
         extent=entry.obx.end,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
@@ -64,6 +64,11 @@ _POWER = re.compile(r"[-+]?\d+([.,]\d+)?\s*[xX×*]\s*10\^[-+]?\d{1,2}")  # 1.2x1
 # The ^ of "10^9/L" and "1.73m^2" is mostly not escaped and makes two components of one unit.
 _BEFORE_CARET = re.compile(r"(.*\D)?10|(.*[^A-Za-z])?[cdmuµμ]?m")
 _BEHIND_CARET = re.compile(r"-?\d{1,2}(?![\d.])")
+# A comma that separates no thousands: "11,49", "0,234", not "1,234".
+_DECIMAL_COMMA = re.compile(r"[<>]?=?\s*[-+]?(\d+,(\d{1,2}|\d{4,})|0,\d+)")
+_WITH_COMMA = re.compile(r"([-+]?\d{1,15}),(\d{1,15})")
+_WITH_POINT = re.compile(r"\d\.\d")
+_NUMBERS: Final = frozenset({"NM", "SN"})
 _NUMERIC = re.compile(r"\s*[<>≤≥]?=?\s*[-+]?[.,]?\d")  # begins as a number, with or without a comparator
 
 
@@ -72,6 +77,7 @@ class Said:
     """What an observation's value fields say."""
 
     value: str | None = None
+    number: float | None = None  # which number the value is, where that does not show
     comparator: Comparator | None = None
     call: str | None = None
     unit: str | None = None
@@ -216,35 +222,33 @@ def _with_carets(text: str, pieces: list[str]) -> str:
     return text
 
 
-def _coded_flags(entry: Entry, options: Hl7Options) -> Iterator[list[str]]:
-    """The components of each flag that says something."""
+def _coded_flags(entry: Entry, options: Hl7Options) -> Iterator[tuple[str, str]]:
+    """Code and text of each flag that says something: the name of their system alone says nothing."""
     if not options.flags:
         return
     name, number, *_ = located(options.flags)
     for segment in entry.all(name)[:1]:
         marks = segment.delimiters
         if marks.escape and marks.repeat and segment.raw(number).strip() == marks.escape + marks.repeat:
-            yield [marks.repeat]  # a flag that is the repetition mark itself
+            yield marks.repeat, ""  # a flag that is the repetition mark itself
             return
         mark = marks.component
         for each in segment.repeats(number)[:MOST_FLAGS]:
-            pieces = [segment.plain(piece) for piece in (each.split(mark, 3) if mark else [each])]
-            if any(pieces):
-                yield pieces
+            pieces = [segment.plain(piece) for piece in (each.split(mark, 5) if mark else [each])]
+            code, text, _, other, other_text, *_ = (*pieces, *[""] * 5)
+            if any(said := (code or other, text or other_text)):
+                yield said
 
 
 def flags(entry: Entry, options: Hl7Options) -> tuple[str, ...]:
     """Each flag's code, or its text where it has none."""
-    return tuple(dict.fromkeys(next(filter(None, pieces)) for pieces in _coded_flags(entry, options)))
+    sent = (code or text for code, text in _coded_flags(entry, options))
+    return tuple(dict.fromkeys(flag for each in sent if (flag := options.flag_codes.get(each, each))))
 
 
 def flag_texts(entry: Entry, options: Hl7Options) -> dict[str, Json]:
     """What coded flags say in words, by their codes."""
-    return {
-        pieces[0]: pieces[1]
-        for pieces in _coded_flags(entry, options)
-        if len(pieces) > 1 and pieces[0] and pieces[1] and pieces[0] != pieces[1]
-    }
+    return {code: text for code, text in _coded_flags(entry, options) if code and text and code != text}
 
 
 def _compared(marks: tuple[str, ...], told: Said) -> None:
@@ -277,3 +281,17 @@ def _flagged(entry: Entry, options: Hl7Options, told: Said) -> None:
     flagged = interpret(calls[0])
     if {meaning, flagged} & _YES and {meaning, flagged} & _NO:
         told.doubt = f"the value says {meaning}, the flag {flagged}"
+
+
+def decimal_commas(entries: Iterable[Entry]) -> bool:
+    """Whether a message writes decimal commas: some number (NM, SN) can be read in no other way, none has a point."""
+    told = [entry.obx.text(5) for entry in entries if entry.obx.at(2).upper() in _NUMBERS]
+    pieces = [text.replace("^", " ").strip() for text in told]
+    return any(map(_DECIMAL_COMMA.fullmatch, pieces)) and not any(map(_WITH_POINT.search, pieces))
+
+
+def with_comma(entry: Entry, told: Said) -> None:
+    """Read a number's comma as a decimal one; what was sent stays beside it."""
+    if entry.obx.at(2).upper() in _NUMBERS and told.value and (match := _WITH_COMMA.fullmatch(told.value)):
+        told.extra["value_as_sent"] = told.value
+        told.number = float(f"{match[1]}.{match[2]}")

@@ -139,9 +139,9 @@ class Answering:
         cells = [b"MSH", asked.field(2), asked.field(5), asked.field(6), asked.field(3), asked.field(4)]
         cells += [when.encode(), b"", kind, own, asked.field(11) or b"P", version, b"", b"", b"", b"", b""]
         cells += [asked.field(18), b"", b"", asked.field(21)]
-        if subject := asked.field(16).strip() in _SUBJECTS:
+        if asked.field(16).strip() in _SUBJECTS:
             cells[15] = asked.field(16)
-        least = _THEIR_HEADER if subject or asked.kind() == b"QRY" else 0
+        least = _THEIR_HEADER if _reads_all(asked) or asked.kind() == b"QRY" else 0
         while not cells[-1] and len(cells) > least:
             cells.pop()
         return asked.mark.join(cells) + b"\r"
@@ -153,7 +153,7 @@ class Answering:
         parts = [b"ACK", trigger, b"ACK"] if trigger and _structured(asked) else [b"ACK", trigger]
         kind = asked.component.join(part for part in parts if part)
         mark = asked.mark
-        rest = _ACCEPTED if code == b"AA" and asked.field(16).strip() in _SUBJECTS else (text,) if text else ()
+        rest = _ACCEPTED if code == b"AA" and _reads_all(asked) else (text,) if text else ()
         answer = self._reply(asked, kind, now) + mark.join((b"MSA", code, asked.field(10), *rest)) + b"\r"
         if code != b"AR":
             return answer
@@ -192,14 +192,26 @@ class Answering:
                 return None
             msa = mark.join((b"MSA", b"AR", asked.field(10))) + b"\r"
             return self._reply(asked, c.join((b"ORR", b"O02")), now) + msa
-        if _segment(data, b"QRD", mark) is None:
+        query = _segment(data, b"QRD", mark)
+        if query is None:
             return None
+        if asked.kind(2) == b"R02":  # EDAN's blood counts ask for results, and read orders there
+            asking = (query, *filter(None, (_segment(data, b"QRF", mark),)))
+            msa = mark.join((b"MSA", b"AA", asked.field(10), *_ACCEPTED))
+            return self._reply(asked, c.join((b"ORF", b"R04")), now) + b"\r".join((msa, *asking)) + b"\r"
         rows = (
             mark.join((b"MSA", b"AA", asked.field(10), *_ACCEPTED)),
             mark.join((b"ERR", b"0", b"")),
             mark.join((b"QAK", b"SR", b"NF", b"")),
         )
         return self._reply(asked, c.join((b"QCK", asked.kind(2))), now) + b"\r".join(rows) + b"\r"
+
+
+def _reads_all(asked: Head) -> bool:
+    """Whether an answer is read to its last field: by analysers of Mindray's kind, and by those whose own header
+    goes that far with nothing in it (Genrui sends again what is answered with MSA-2 as the last field)."""
+    whole = len(asked.fields) > _THEIR_HEADER and asked.field(12).strip().startswith(b"2.3")
+    return whole or asked.field(16).strip() in _SUBJECTS
 
 
 def _structured(asked: Head) -> bool:

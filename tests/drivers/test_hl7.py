@@ -336,6 +336,17 @@ def test_who_says_in_its_header_what_a_result_is_of_reads_that_back() -> None:
     assert fields(reply, "MSA")[1:4] == ["AA", "", "Message accepted"]
 
 
+@pytest.mark.parametrize(
+    ("version", "rest", "whole"),
+    [("2.3.1", "|||||CHA|UTF-8|||", True), ("2.3.1", "||||||UNICODE", False), ("2.5", "||||||ASCII|||", False)],
+)
+def test_whose_header_is_as_long_reads_an_answer_to_its_end(version: str, rest: str, whole: bool) -> None:
+    head = rf"MSH|^~\&|A|B|||20260115093000||ORU^R01|C-7|P|{version}{rest}"
+    (reply,) = replies(message("OBR|1", head=head))
+    assert reply.decode().split("\r")[1] == ("MSA|AA|C-7|Message accepted|||0|" if whole else "MSA|AA|C-7")
+    assert (len(fields(reply, "MSH")) == 22) is whole
+
+
 def test_an_acknowledgement_in_original_mode() -> None:
     data = message("OBX|1|NM|A||5", head=header("OUL^R22^OUL_R22", charset="UNICODE UTF-8") + "|||LAB-29^IHE")
     (event,) = answered(data)
@@ -454,6 +465,10 @@ def test_answers_are_never_answered(kind: str) -> None:
         (
             *("QRY^Q02", "2.3.1", ("QRD|20260101|R|D|1|||RD|S1|OTH|||T",)),
             {"MSH": "QCK^Q02", "QAK": "QAK|SR|NF|", "ERR": "ERR|0|"},
+        ),
+        (
+            *("QRY^R02", "2.4", ("QRD|20260101|R|I|Q4412|||10|RD|S1|RES", "QRF|X")),
+            {"MSH": "ORF^R04", "QRD": "QRD|20260101|R|I|Q4412|||10|RD|S1|RES", "QRF": "QRF|X"},
         ),
         ("ORM^O01", "2.3.1", ("ORC|RF||S1||IP",), {"MSH": "ORR^O02", "MSA": "MSA|AR|C-1"}),
         ("QCN^J01^QCN_J01", "2.5", ("QID|T1|N/D",), {"MSH": "ACK^J01^ACK", "MSA": "MSA|AA|C-1"}),

@@ -318,3 +318,121 @@ def test_corrected_results_say_so() -> None:
 def test_a_tests_own_name_is_kept_beside_its_code() -> None:
     (draft,) = read(*ONE[:3], "OBX|1|NM|BN0280^cPRG^BN||1.33|ng/mL|||||F")
     assert (draft.test, draft.attributes["name"]) == ("BN0280", "cPRG")
+
+
+# ---- numbers with commas
+
+
+COMMA = ("OBR|1||S1|X", "OBX|1|NM|WBC||{}|10*9/L|3,50-9,50|||F", "OBX|2|NM|PLT||{}|10*9/L|||||F")
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "values"),
+    [
+        ("11,49", "234", [11.49, "234"]),
+        ("0,234", "1,234", [0.234, 1.234]),  # what the one shows, the other goes by
+        ("1,234", "234", ["1,234", "234"]),  # a thousand, or not: nobody knows
+        ("11,49", "2.5", ["11,49", "2.5"]),
+    ],
+)
+def test_a_message_writes_decimal_commas_where_nothing_else_fits(one: str, two: str, values: list[Any]) -> None:
+    drafts = read(head(), COMMA[0], COMMA[1].format(one), COMMA[2].format(two))
+    assert [draft.value for draft in drafts] == values
+    assert drafts[0].attributes.get("value_as_sent") == (one if values[0] != one else None)
+
+
+# ---- more makers
+
+
+def test_a_genruis_parameters_stand_in_a_second_component() -> None:
+    drafts = read(
+        *(head("Genrui|KT-6610", rest="|||||CHA|UTF-8|||"), "PID|1||CASE-11||name", "OBR|1|||||20260115090000"),
+        *("OBX|1|NM|^WBC^||0.01|10^9/L|4.00-10.00|L|||F", "OBX|2|NM|^Neu#^||0.02|10^9/L|2.00-7.00|L|||F||e"),
+        *("OBX|3|IS|^Blood Mode^||whole blood||||||F", "OBX|4|IS|^Age^||26|years old|||||F"),
+        *("OBX|5|IS|^Remarks^||remark||||||F", "OBX|6|ED|^DIFFScatter_BMP^||bitmap data||||||F"),
+    )
+    assert told(drafts, "test", "value", "unit", "specimen", "patient") == [
+        ("WBC", "0.01", "10^9/L", "CASE-11", "CASE-11"),
+        ("Neu#", "0.02", "10^9/L", "CASE-11", "CASE-11"),
+    ]
+
+
+def test_settings_of_a_blood_count_are_no_results_whoever_sends_them() -> None:
+    drafts = read(
+        *(head("AR580|Aruma"), "OBR|1||S1|X", "OBX|1|NM|^WBC^||7.1|10^9/L|||||F"),
+        *("OBX|2|IS|^Test Mode^||CBC+DIFF||||||F", "OBX|3|IS|^Ref Group^||man||||||F"),
+    )
+    assert told(drafts, "test") == [("WBC",)]
+
+
+def test_an_edan_blood_counts_fields_have_meanings_of_their_own() -> None:
+    drafts = read(
+        *(r"MSH|^~\&|H30_Pro^52|EDANLAB|||20260216155459||ORU^R01|1|P|2.4||||0||UTF8", "PID|9|PT-7|35^Year"),
+        "OBR||24||EDANLAB^H30Pro^Sample|0|General|20260216131108||0||1||||||||0|BAR-22||||0|0",
+        *(r"OBX||NM|0|WBC|9.51|10\S\3/uL|3.50-9.50|1||0||9.514^10\S\3/uL|H", "OBX||NM|1|HGB|8.8|g/dL|11.5-17.5|2|0|0"),
+        r"OBX||NM|0|PLT|258|10\S\3/uL|125-350|0|0|0||258.07^10\S\3/uL",
+    )
+    assert told(drafts, "test", "value", "unit", "flags", "status", "quality") == [
+        ("WBC", "9.51", "10^3/uL", ("H",), Status.FINAL, Quality.GOOD),
+        ("HGB", "8.8", "g/dL", ("L",), Status.FINAL, Quality.GOOD),
+        ("PLT", "258", "10^3/uL", (), Status.FINAL, Quality.GOOD),
+    ]
+    assert {(draft.specimen, draft.patient) for draft in drafts} == {("BAR-22", "PT-7")}
+
+
+def test_an_edans_blank_is_no_patients_result() -> None:
+    drafts = read(
+        *(r"MSH|^~\&|H90^^5|EDANLAB|||20260703135352||ORU^R01|5|P|2.4||||0||UTF8", "PID|3|PAT-157|^0"),
+        *("OBR||B1||EDANLAB^H90|||20260703125023||||||||^^Blank sample||", "OBX||NM|0|WBC|0.0|10^9/L||0|0|0"),
+        *("OBR||S2||EDANLAB^H90|||20260703125500", "OBX||NM|0|HGB|113|g/L|110-160|0|0|0"),
+    )
+    assert told(drafts, "specimen", "kind") == [("B1", Kind.QC), ("S2", Kind.RESULT)]
+
+
+@pytest.mark.parametrize("sender", ["|", "YHLO|VP3", "E-LAB|ES-480"])
+def test_who_says_what_results_are_of_is_of_mindrays_kind(sender: str) -> None:
+    drafts = read(
+        *(head(sender, rest="||||0||ASCII|||"), "PID|1|1001", "OBR|1|BAR-8|10|^|Y|20260115092900"),
+        *("OBX|1|NM|2|TBil|100| umol/L |-|N|||F||100|20260115093000||op1|0|", "OBX|2|NM|GLU^Glucose||5|mmol/L|||||F"),
+    )
+    assert told(drafts, "test", "value", "specimen", "patient") == [
+        ("TBil", "100", "BAR-8", "1001"),
+        ("GLU", "5", "BAR-8", "1001"),
+    ]
+
+
+def test_a_liats_row_without_a_unit_says_when_and_no_more() -> None:
+    (draft,) = read(
+        *(head("cobas Liat|Roche", "ORU^R30^ORU_R30"), "PID|||Unknown", "ORC|NW", "OBR||||Flu"),
+        "OBX||NM|Influenza A||0|0|||||F|||||OP1||f8:dc|20260115092000-0400",
+        "OBX||ST|Influenza A||Not Detected||||||F",
+    )
+    assert (draft.value, draft.device_time) == ("Not Detected", "20260115092000-0400")
+
+
+@pytest.mark.parametrize(
+    ("flag", "flags", "texts"),
+    [
+        ('""^""^HL70078', (), None),  # the name of a system says nothing
+        ("^^^H^High^HL70078", ("H",), {"H": "High"}),
+        ("U06T^Clot detected^99ROC", ("U06T",), {"U06T": "Clot detected"}),
+        ("^Haemolysed", ("Haemolysed",), None),
+    ],
+)
+def test_flags_are_codes_or_texts_never_systems(flag: str, flags: tuple[str, ...], texts: object) -> None:
+    (draft,) = read(head(), "OBR|1||S1|X", f"OBX|1|NM|A||1|g/L||{flag}|||F")
+    assert (draft.flags, draft.attributes.get("flag_texts")) == (flags, texts)
+
+
+@pytest.mark.parametrize("kind", ["QC3", "QC", "Control"])
+def test_a_specimen_type_may_say_that_it_is_a_control(kind: str) -> None:
+    (draft,) = read(
+        *(head("CentraLink", "OUL^R22^OUL_R22"), "SPM|1|2091||" + kind, "OBR|1|2091|2091|RBC"),
+        "OBX|1|NM|RBC||4.88||||||F",
+    )
+    assert draft.kind is Kind.QC
+
+
+def test_nobody_is_no_operator() -> None:
+    (draft,) = read(head(), "OBR|1||S1|X", "OBX|1|NM|A||1|g/L|||||F|||||^<None>")
+    assert draft.operator is None
