@@ -107,7 +107,8 @@ class Victoria(_Server):
     def by_seq(self, field: str, measurement: str = ".+") -> dict[int, float]:
         """One field of every point that has it, by the point's journal position. Errors: AssertionError where a
         position is there twice, or a field without its position."""
-        numbers, found = self._points(f"{measurement}_seq"), self._points(f"{measurement}_{field}")
+        found = self._points(f"{measurement}_{field}")
+        numbers = self._points(f"{measurement}_seq")  # asked for last: what came in between has its position too
         assert len(numbers) == len(set(numbers.values())), "in the store twice"
         return {int(numbers[point]): value for point, value in found.items()}
 

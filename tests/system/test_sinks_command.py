@@ -39,13 +39,15 @@ def daemon(tmp_path: Path, own_victoria: Victoria) -> Iterator[Daemon]:
     port = free_port()
     made = Daemon(tmp_path, CONFIG.format(store=own_victoria.url, folder=tmp_path, port=port))
     own_victoria.start()
-    made.start()
-    analyser = Analyser(port, "S", RESULTS)
-    analyser.start()
-    analyser.join()
-    assert eventually(lambda: len(stored(own_victoria)) == RESULTS)
-    yield made
-    made.stop()
+    try:
+        made.start()
+        analyser = Analyser(port, "S", RESULTS)
+        analyser.start()
+        analyser.join()
+        assert eventually(lambda: len(stored(own_victoria)) == RESULTS)
+        yield made
+    finally:
+        made.stop()
 
 
 def stored(store: Victoria) -> dict[int, float]:
