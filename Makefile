@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 SYSTEM := mosquitto victoria-metrics influxdb chromium socat
 
-.PHONY: setup demo test chaos check bench lock schema instruments clean
+.PHONY: setup demo test chaos torture check bench lock schema instruments clean
 
 setup: $(VENV)/.ready
 
@@ -37,6 +37,10 @@ test: $(VENV)/.ready-dev $(VENV)/.ready-system
 # Every simulator at once on one daemon, an hour of simulated time in a minute; it wants a quiet machine.
 chaos: $(VENV)/.ready-dev $(VENV)/.ready-system
 	$(BIN)/python -m pytest -m chaos tests/system/test_chaos_bench.py $(ARGS)
+
+# The promise under every fault, as a table, and each row shown to be able to fail; about ten minutes on a quiet machine.
+torture: $(VENV)/.ready-dev $(VENV)/.ready-system
+	$(BIN)/python -m tests.torture $(ARGS)
 
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .

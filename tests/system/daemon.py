@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,6 +93,19 @@ class Daemon:
 
     def stop(self) -> int:
         return self.kill(signal.SIGTERM)
+
+    @property
+    def alive(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        """Status and body of a page. Errors: OSError (no answer)."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http}{path}", timeout=10) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another assaygate command with this configuration."""

@@ -69,6 +69,7 @@ class Analyser(threading.Thread):
     def __init__(self, port: int, name: str, count: int) -> None:
         super().__init__(name=name)
         self.acknowledged: dict[str, str] = {}
+        self.sent: dict[str, str] = {}
         self.resent = 0
         self._port, self._count = port, count
         self._stop_now = threading.Event()
@@ -82,10 +83,10 @@ class Analyser(threading.Thread):
         number, wire = 0, None
         while number < self._count and not self._stop_now.is_set():
             specimen, value = f"{self.name}-{number:05d}", f"{number}.{number % 10}"
-            done = f"{START + timedelta(seconds=number):%Y%m%d%H%M%S}"
+            self.sent[specimen] = value
             try:
                 wire = wire or self._connect()
-                self._deliver(wire, frames(specimen, value, done))
+                self._deliver(wire, self._message(number, specimen, value))
             except OSError:
                 self.resent += 1
                 if wire:
@@ -103,12 +104,41 @@ class Analyser(threading.Thread):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
+    def _message(self, number: int, specimen: str, value: str) -> list[bytes]:
+        return frames(specimen, value, f"{START + timedelta(seconds=number):%Y%m%d%H%M%S}")
+
     def _deliver(self, wire: Wire, message: list[bytes]) -> None:
         for piece in (ENQ, *message):
             wire.sendall(piece)
             if wire.recv(1) != ACK:
                 raise ConnectionError("not acknowledged")
         wire.sendall(EOT)
+
+
+class HL7Sender(Analyser):
+    """The same over HL7 and MLLP: a result is acknowledged by AA with its own control id."""
+
+    def _message(self, number: int, specimen: str, value: str) -> list[bytes]:
+        done = f"{START + timedelta(seconds=number):%Y%m%d%H%M%S}"
+        segments = [
+            f"MSH|^~\\&|PEER|LAB|LIS|LAB|{done}||ORU^R01|{specimen}|P|2.5.1",
+            "PID|1||PID-1",
+            f"OBR|1|{specimen}|{specimen}|CRP^CRP|||{done}",
+            f"OBX|1|NM|CRP^CRP||{value}|mg/L|0-5|H|||F|||{done}",
+        ]
+        return [specimen.encode(), "".join(f"{segment}\r" for segment in segments).encode()]
+
+    def _deliver(self, wire: Wire, message: list[bytes]) -> None:
+        control_id, payload = message
+        wire.sendall(b"\x0b" + payload + b"\x1c\r")
+        answer = b""
+        while not answer.endswith(b"\x1c\r"):
+            piece = wire.recv(4096)
+            if not piece:
+                raise ConnectionError("hung up")
+            answer += piece
+        if b"\rMSA|AA|" + control_id not in answer:
+            raise ConnectionError("not acknowledged")
 
 
 class SerialAnalyser(Analyser):
@@ -197,6 +227,7 @@ class Publisher(threading.Thread):
     def __init__(self, port: int, topic: str, count: int, pause: float = 0.0) -> None:
         super().__init__(name=f"publisher:{topic}")
         self.acknowledged: set[int] = set()
+        self.sent = 0
         self._port, self._topic, self._count, self._pause = port, topic, count, pause
         self._stop_now = threading.Event()
 
@@ -215,6 +246,7 @@ class Publisher(threading.Thread):
             if self._stop_now.wait(self._pause):
                 break
             # The value repeats; only `n` tells the readings apart.
+            self.sent = number + 1
             sent.append(client.publish(self._topic, f'{{"temp": -80.1, "n": {number}}}', 1))
         if sent:
             sent[-1].wait_for_publish(20)

@@ -1,0 +1,162 @@
+"""The load under which faults come: instruments that do not give up, on every kind of link; and the count."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from tests.system.daemon import Daemon, eventually, free_port
+from tests.system.peers import Analyser, Broker, HL7Sender, Publisher, SerialAnalyser
+from tests.system.stores import Victoria
+from tests.torture.row import Room, Tally
+
+ENDLESS = 1_000_000
+CATCH_UP = 120.0  # seconds for what was acknowledged to come through, at most
+BROKEN_CATCH_UP = 10.0  # where a promise is broken on purpose, and may never
+
+_DEVICE = '[[devices]]\nid = "{id}"\ndriver = "{driver}"\nlink = {{ {link} }}\n{more}'
+_READINGS = 'readings = [ { quantity = "temperature", path = "$.temp", unit = "Cel" } ]\n'
+
+
+class Load:
+    """Analysers over ASTM and HL7 on TCP, one on a serial line, a publisher on a real broker; with `store`, a real
+    VictoriaMetrics. `config` is what a daemon needs to hear them all; make the daemon, start it, then `start`."""
+
+    def __init__(
+        self,
+        room: Room,
+        *,
+        astm: int = 2,
+        hl7: int = 1,
+        serial: int = 1,
+        mqtt: bool = True,
+        store: bool = False,
+        pause: float = 0.002,
+        ports: tuple[int, int] | None = None,
+    ) -> None:
+        """`pause`: seconds between two readings. `ports`: where ASTM and HL7 peers connect to, where not straight to
+        the daemon (a wire with faults in between); the daemon listens on `astm_port` and `hl7_port` all the same."""
+        self.room = room
+        self.astm_port, self.hl7_port = free_port(), free_port()
+        to_astm, to_hl7 = ports or (self.astm_port, self.hl7_port)
+        self.serial = [SerialAnalyser(f"SERIAL{n}", ENDLESS) for n in range(serial)]
+        self.analysers = [*(Analyser(to_astm, f"S{n}", ENDLESS) for n in range(astm)), *self.serial]
+        self.senders = [HL7Sender(to_hl7, f"H{n}", ENDLESS) for n in range(hl7)]
+        for peer in (*self.analysers, *self.senders):
+            room.also.callback(peer.stop)
+        self.broker: Broker | None = None
+        self.publisher: Publisher | None = None
+        self.store: Victoria | None = None
+        if mqtt:
+            self.broker = Broker(room.folder / "broker")
+            self.publisher = Publisher(self.broker.port, "lab/freezer", ENDLESS, pause)
+            room.also.callback(self.broker.stop)
+            room.also.callback(self.publisher.stop)
+        if store:
+            (room.folder / "store").mkdir()
+            self.store = Victoria(room.folder / "store")
+            room.also.callback(self.store.stop)
+
+    @property
+    def config(self) -> str:
+        """[[brokers]], [[sinks]] and [[devices]]; no [gateway], no [http]."""
+        parts = []
+        if self.broker:
+            parts.append(f'[[brokers]]\nid = "bench"\nhost = "127.0.0.1"\nport = {self.broker.port}\n')
+        if self.store:
+            parts.append(f'[[sinks]]\nid = "store"\ntype = "influxdb"\nurl = "{self.store.url}"\n')
+        for name, driver, port in (("astm", "astm", self.astm_port), ("hl7", "hl7", self.hl7_port)):
+            link = f'type = "tcp-listen", port = {port}'
+            parts.append(_DEVICE.format(id=name, driver=driver, link=link, more=""))
+        for number, peer in enumerate(self.serial):
+            link = f'type = "serial", port = "{peer.tty}"'
+            parts.append(_DEVICE.format(id=f"serial-{number}", driver="astm", link=link, more=""))
+        if self.broker:
+            link = 'type = "mqtt", broker = "bench", topic = "lab/freezer"'
+            parts.append(_DEVICE.format(id="freezer", driver="mqtt-json", link=link, more=_READINGS))
+        return "\n".join(parts)
+
+    def start(self) -> None:
+        """Start broker, store and peers. (Before the daemon, where it may not be without them; else after it.)"""
+        for place in (self.broker, self.store):
+            if place:
+                place.start()
+        for peer in (*self.analysers, *self.senders, *([self.publisher] if self.publisher else ())):
+            peer.start()
+
+    def stop(self) -> None:
+        """No more messages; what is under way is brought to its end or given up."""
+        for peer in (*self.analysers, *self.senders):
+            peer.stop()
+        if self.publisher:
+            self.publisher.stop()
+
+    @property
+    def results(self) -> dict[str, str]:
+        """Value by specimen, as acknowledged so far over ASTM and HL7."""
+        return {k: v for peer in (*self.analysers, *self.senders) for k, v in peer.acknowledged.items()}
+
+    def goes_on(self, more: int = 20, within: float = 60.0) -> bool:
+        """Whether results are acknowledged (again)."""
+        before = len(self.results)
+        return eventually(lambda: len(self.results) >= before + more, within)
+
+    def tally(self, daemon: Daemon, *, verify: bool = True) -> Tally:
+        """End the load, let everything come through, and count. The daemon runs, and goes on running."""
+        self.stop()
+        results, room = self.results, self.room
+        readings = self.publisher.acknowledged if self.publisher else set[int]()
+        due, within = {*results, *readings}, BROKEN_CATCH_UP if room.mutation else CATCH_UP
+        eventually(lambda: due <= _names(daemon.export()), within)
+        rows = daemon.export()
+        room.check(len(results) > 0, "hardly any load")
+        if verify:
+            report = daemon.verify()
+            room.check(report["exit"] == 0 and report["unaccounted"] == 0, f"verify: {report}")
+        if self.store and not eventually(lambda: self.in_store() == {r["seq"]: r["value"] for r in rows}, within):
+            room.check(False, f"the store has {len(self.in_store())} of {len(rows)} observations, or others")
+        return count(results, readings, rows, self._sent(), tuple(room.broken))
+
+    def _sent(self) -> tuple[dict[str, str], int]:
+        """Everything the peers ever put on a wire, acknowledged or not: results, and how many readings."""
+        results = {k: v for peer in (*self.analysers, *self.senders) for k, v in peer.sent.items()}
+        return results, self.publisher.sent if self.publisher else 0
+
+    def in_store(self) -> dict[int, float]:
+        """Values in the store by journal position."""
+        assert self.store
+        return self.store.by_seq("value")
+
+
+def _names(rows: list[dict[str, Any]]) -> set[str | int]:
+    return {_name(row) for row in rows}
+
+
+def _name(row: dict[str, Any]) -> str | int:
+    """What a peer calls it: a specimen, or a reading's number."""
+    return int(row["attributes"]["n"]) if row["device"] == "freezer" else str(row["specimen"])
+
+
+def count(
+    results: dict[str, str],
+    readings: set[int],
+    rows: list[dict[str, Any]],
+    sent: tuple[dict[str, str], int],
+    broken: tuple[str, ...] = (),
+) -> Tally:
+    """Compare what was acknowledged with the journal's rows (of results and readings; others are passed over)."""
+    rows = [row for row in rows if row["kind"] in ("result", "reading")]
+    times = Counter(_name(row) for row in rows)
+    ever, numbers = sent
+    right: dict[str | int, float] = {name: float(value) for name, value in ever.items()}
+    right |= dict.fromkeys(range(numbers), -80.1)
+    wrong = {name for row in rows if (name := _name(row)) not in right or row["value"] != right[name]}
+    return Tally(
+        messages=len(right),
+        acknowledged=len(results) + len(readings),
+        stored=len(times),
+        lost=len((results.keys() | readings) - times.keys()),
+        doubled=sum(n - 1 for n in times.values()),
+        wrong=len(wrong),
+        broken=broken,
+    )

@@ -1,0 +1,10 @@
+"""Every row of the table, family by family."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.torture.row import Row
+from tests.torture.rows import disk, process
+
+ROWS: Final[tuple[Row, ...]] = (*process.ROWS, *disk.ROWS)
