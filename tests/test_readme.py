@@ -14,6 +14,7 @@ from gateway.cli import main
 from gateway.config import parse
 from gateway.workbench import instruments
 from simulators.conformance import Tier, check, earned
+from tests.torture.rows import ROWS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -56,11 +57,14 @@ def test_a_file_it_names_is_there(name: str) -> None:
     assert (ROOT / name).exists()
 
 
-PROVEN = re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", (ROOT / "docs" / "promise.md").read_text(encoding="utf-8"))
+PROVEN = re.findall(
+    r"`(tests/[\w/]+\.py)::(test_\w+)(?:\[([^\]]+)\])?`", (ROOT / "docs" / "promise.md").read_text(encoding="utf-8")
+)
 
 
-@pytest.mark.parametrize(("file", "test"), PROVEN, ids=[test for _, test in PROVEN])
-def test_what_proves_a_promise_is_there(file: str, test: str) -> None:
+@pytest.mark.parametrize(("file", "test", "row"), PROVEN, ids=["-".join(one[1:]) for one in PROVEN])
+def test_what_proves_a_promise_is_there(file: str, test: str, row: str) -> None:
+    assert not row or row in {one.name for one in ROWS}
     assert re.search(rf"^(async )?def {test}\(", (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
 
 
