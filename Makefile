@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 SYSTEM := mosquitto victoria-metrics influxdb chromium socat
 
-.PHONY: setup demo test chaos torture check bench lock schema instruments clean
+.PHONY: setup demo test chaos torture compare check bench lock schema instruments clean
 
 setup: $(VENV)/.ready
 
@@ -42,6 +42,17 @@ chaos: $(VENV)/.ready-dev $(VENV)/.ready-system
 torture: $(VENV)/.ready-dev $(VENV)/.ready-system
 	$(BIN)/python -m tests.torture $(ARGS)
 
+# The same instruments and kills for what a user would pick instead; it wants Node.js and some hundred megabytes.
+COMPARE := .compare
+compare: $(VENV)/.ready-dev $(VENV)/.ready-system $(COMPARE)/.ready
+	$(BIN)/python -m tests.compare $(ARGS)
+
+$(COMPARE)/.ready:
+	$(PYTHON) -m venv $(COMPARE)
+	$(COMPARE)/bin/pip --disable-pip-version-check --quiet install thingsboard-gateway==3.8.5
+	npm install --silent --prefix $(COMPARE) node-red@4.1.15
+	touch $@
+
 check: $(VENV)/.ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -67,4 +78,4 @@ instruments: $(VENV)/.ready
 	$(BIN)/assaygate drivers --table > docs/instruments.md
 
 clean:
-	rm -rf $(VENV) demo-data build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(COMPARE) demo-data build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
