@@ -27,9 +27,9 @@ SHARED: Final = (  # kept by libraries for the whole run
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_behind() -> Iterator[None]:
+def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     """Threads, child processes and descriptors after a test and its fixtures, against those before."""
-    before = _Held()
+    before = _Held(library=request.node.get_closest_marker("library_threads") is not None)
     yield
     left = before.more()
     if not left:
@@ -44,17 +44,20 @@ def nothing_left_behind() -> Iterator[None]:
 
 
 class _Held:
-    """What this process holds now."""
+    """What this process holds now. `library`: a library keeps threads and sockets of its own; only processes count."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, library: bool) -> None:
+        self._library = library
         self._threads = set(threading.enumerate())
         self._processes = set(psutil.Process().children(recursive=True))
         self._descriptors = _descriptors()
 
     def more(self) -> list[str]:
         """What has come since, in words."""
-        threads = [f"thread {one.name}" for one in threading.enumerate() if one not in self._threads]
         processes = [f"process {' '.join(_words(one))[:120]}" for one in self._new_processes()]
+        if self._library:
+            return processes
+        threads = [f"thread {one.name}" for one in threading.enumerate() if one not in self._threads]
         descriptors = [f"{count} x {name}" for name, count in (_descriptors() - self._descriptors).items()]
         return [*threads, *processes, *descriptors]
 

@@ -33,11 +33,12 @@ class Load:
         store: bool = False,
         pause: float = 0.002,
         ports: tuple[int, int] | None = None,
+        listening: tuple[int, int] | None = None,
     ) -> None:
         """`pause`: seconds between two readings. `ports`: where ASTM and HL7 peers connect to, where not straight to
-        the daemon (a wire with faults in between); the daemon listens on `astm_port` and `hl7_port` all the same."""
+        the daemon (a wire with faults in between). `listening`: where the daemon does, else on free ports."""
         self.room = room
-        self.astm_port, self.hl7_port = free_port(), free_port()
+        self.astm_port, self.hl7_port = listening or (free_port(), free_port())
         to_astm, to_hl7 = ports or (self.astm_port, self.hl7_port)
         self.serial = [SerialAnalyser(f"SERIAL{n}", ENDLESS) for n in range(serial)]
         self.analysers = [*(Analyser(to_astm, f"S{n}", ENDLESS) for n in range(astm)), *self.serial]

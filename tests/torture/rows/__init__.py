@@ -5,6 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from tests.torture.row import Row
-from tests.torture.rows import disk, process
+from tests.torture.rows import disk, process, wire
 
-ROWS: Final[tuple[Row, ...]] = (*process.ROWS, *disk.ROWS)
+ROWS: Final[tuple[Row, ...]] = (*process.ROWS, *disk.ROWS, *wire.ROWS)
