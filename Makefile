@@ -38,18 +38,16 @@ test: $(VENV)/.ready-dev $(VENV)/.ready-system
 chaos: $(VENV)/.ready-dev $(VENV)/.ready-system
 	$(BIN)/python -m pytest -m chaos tests/system/test_chaos_bench.py $(ARGS)
 
-# The promise under every fault, as a table, and each row shown to be able to fail; about ten minutes on a quiet machine.
+# The promise under faults, as a table, and each row shown to be able to fail.
 torture: $(VENV)/.ready-dev $(VENV)/.ready-system
 	$(BIN)/python -m tests.torture $(ARGS)
 
-# The same instruments and kills for what a user would pick instead; it wants Node.js and some hundred megabytes.
+# The same instruments and kills for what a user would pick instead; it wants Node.js.
 COMPARE := .compare
 compare: $(VENV)/.ready-dev $(VENV)/.ready-system $(COMPARE)/.ready
 	$(BIN)/python -m tests.compare $(ARGS)
 
 $(COMPARE)/.ready:
-	$(PYTHON) -m venv $(COMPARE)
-	$(COMPARE)/bin/pip --disable-pip-version-check --quiet install thingsboard-gateway==3.8.5
 	npm install --silent --prefix $(COMPARE) node-red@4.1.15
 	touch $@
 

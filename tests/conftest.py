@@ -83,7 +83,8 @@ def _words(process: psutil.Process) -> list[str]:
 def _descriptors() -> Counter[str]:
     """Open files by name; sockets and pipes by kind."""
     found: Counter[str] = Counter()
-    for entry in Path("/proc/self/fd").iterdir():
+    here = Path("/proc/self/fd")
+    for entry in here.iterdir() if here.exists() else ():
         try:
             name = str(entry.readlink())
         except OSError:

@@ -1,7 +1,7 @@
 """What a user would pick instead, each set up as its own manual says, as a process that can be killed.
 
-ThingsBoard gateway and Node-RED stand in `.compare/` (`make compare` installs them); senaite.astm takes part where its
-command `senaite-astm-server` is on the path.
+Node-RED stands in `.compare/` (`make compare` installs it); senaite.astm takes part where its command
+`senaite-astm-server` is on the path.
 """
 
 from __future__ import annotations
@@ -10,19 +10,14 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
-
-from tests.system.daemon import Daemon, eventually, free_port
+from tests.system.daemon import Daemon, eventually, free_port, listens
 from tests.system.peers import Broker
 
 ROOT: Final = Path(__file__).parent.parent.parent
@@ -35,14 +30,14 @@ class Contender:
 
     name = ""
     link = "astm"
-    home = ROOT  # where it is run
 
     def __init__(self, folder: Path, broker: Broker) -> None:
         self.folder, self.broker, self.port = folder, broker, free_port()
         self._process: subprocess.Popen[bytes] | None = None
         folder.mkdir(parents=True)
 
-    def missing(self) -> str:
+    @staticmethod
+    def missing() -> str:
         """Why it cannot take part here; "": it can."""
         return ""
 
@@ -52,27 +47,21 @@ class Contender:
     def start(self) -> None:
         """Returns when it hears."""
         log = (self.folder / "log.txt").open("ab")
-        environment = {**os.environ, **self.environment(), "PYTHONUNBUFFERED": "1"}
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
         self._process = subprocess.Popen(
             self.words(),
             stdin=subprocess.DEVNULL,
             stdout=self.output() or log,
             stderr=log,
             env=environment,
-            cwd=self.home,
+            cwd=ROOT,
         )
         log.close()
         if not eventually(self.hears, 60):
             raise RuntimeError((self.folder / "log.txt").read_text(errors="replace")[-2000:])
 
     def hears(self) -> bool:
-        with suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            return True
-        return False
-
-    def environment(self) -> dict[str, str]:
-        return {}
+        return listens(self.port)
 
     def output(self) -> Any:
         """Where its standard output goes; None: into the log."""
@@ -135,7 +124,8 @@ class Library(Contender):
 class Senaite(Contender):
     name = "senaite.astm, writing files"
 
-    def missing(self) -> str:
+    @staticmethod
+    def missing() -> str:
         return "" if shutil.which("senaite-astm-server") else "senaite-astm-server is not installed"
 
     def words(self) -> list[str]:
@@ -158,7 +148,8 @@ class NodeRed(Contender):
 
     name = "Node-RED 4, tcp in, function, write file"
 
-    def missing(self) -> str:
+    @staticmethod
+    def missing() -> str:
         return "" if (HOME / "node_modules" / "node-red").exists() else "node-red is not installed: make compare"
 
     def words(self) -> list[str]:
@@ -255,118 +246,6 @@ class NodeRedMqtt(NodeRed):
         return b"Connected to broker" in (self.folder / "log.txt").read_bytes().rpartition(b"Welcome to Node-RED")[2]
 
 
-class ThingsBoard(Contender):
-    """Its MQTT connector; in the place of the ThingsBoard server a broker that keeps all for a subscriber of ours.
-    `best`: a session that stays and storage in a database, instead of what it comes with."""
-
-    name = "ThingsBoard gateway 3.8, as it comes"
-    link = "mqtt"
-    best = False
-
-    def __init__(self, folder: Path, broker: Broker) -> None:
-        super().__init__(folder, broker)
-        self.home = folder
-        (folder / "logs").mkdir()
-        self._server = Broker(folder / "server")
-        self._server.start()
-        self._told: list[tuple[int, float]] = []
-        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, "server", clean_session=False)
-        self._client.on_message = self._heard
-        self._client.connect("127.0.0.1", self._server.port)
-        self._client.subscribe([("v1/gateway/telemetry", 1), ("v1/devices/me/rpc/request/+", 1)])
-        self._client.loop_start()
-
-    def missing(self) -> str:
-        return "" if (HOME / "bin" / "thingsboard-gateway").exists() else "it is not installed: make compare"
-
-    def words(self) -> list[str]:
-        config = self.folder / "config"
-        config.mkdir(exist_ok=True)
-        (self.folder / "data").mkdir(exist_ok=True)
-        shipped = next(HOME.glob("lib/python3*/site-packages/thingsboard_gateway/config"))
-        shutil.copy(shipped / "logs.json", config)
-        main = json.loads((shipped / "tb_gateway.json").read_text())
-        server = {"host": "127.0.0.1", "port": self._server.port, "remoteConfiguration": False}
-        main["thingsboard"] |= server
-        main["connectors"] = [{"name": "MQTT", "type": "mqtt", "configuration": "mqtt.json"}]
-        if self.best:
-            main["storage"] = {"type": "sqlite", "data_file_path": f"{self.folder}/data/", "messages_ttl_in_days": 7}
-        stays = {"cleanSession": False, "cleanStart": False, "sessionExpiryInterval": 3600}
-        fresh = {"cleanSession": True, "cleanStart": True, "sessionExpiryInterval": 0}
-        connector = {
-            "broker": {
-                "host": "127.0.0.1",
-                "port": self.broker.port,
-                "clientId": "ThingsBoard_gateway",
-                "version": 5,
-                "maxMessageNumberPerWorker": 10,
-                "maxNumberOfWorkers": 100,
-                **(stays if self.best else fresh),
-                "security": {"type": "anonymous"},
-            },
-            "mapping": [
-                {
-                    "topicFilter": "lab/freezer",
-                    "subscriptionQos": 1,
-                    "converter": {
-                        "type": "json",
-                        "deviceInfo": {
-                            "deviceNameExpressionSource": "constant",
-                            "deviceNameExpression": "freezer",
-                            "deviceProfileExpressionSource": "constant",
-                            "deviceProfileExpression": "default",
-                        },
-                        "attributes": [],
-                        "timeseries": [
-                            {"type": "double", "key": "temp", "value": "${temp}"},
-                            {"type": "integer", "key": "n", "value": "${n}"},
-                        ],
-                    },
-                }
-            ],
-        }
-        (config / "tb_gateway.json").write_text(json.dumps(main))
-        (config / "mqtt.json").write_text(json.dumps(connector))
-        return [str(HOME / "bin" / "thingsboard-gateway")]
-
-    def environment(self) -> dict[str, str]:
-        return {"TB_GW_CONFIG_DIR": str(self.folder / "config"), "TB_GW_LOGS_PATH": str(self.folder)}
-
-    def hears(self) -> bool:
-        """Its connector is there, as the broker sees it: two connections, the publisher's and its own."""
-        return bool(self._process) and _connected(self._process.pid, self.broker.port)  # type: ignore[union-attr]
-
-    def _heard(self, _client: Any, _data: Any, message: mqtt.MQTTMessage) -> None:
-        if (
-            "/rpc/request/" in message.topic
-        ):  # it asks for its limits, and sends nothing before it knows: there are none
-            self._client.publish(message.topic.replace("request", "response"), '{"rateLimits": {}}', 1)
-            return
-        for telemetry in json.loads(message.payload).values():
-            for one in telemetry:
-                values = one.get("values", one)
-                if "n" in values and "temp" in values:
-                    self._told.append((int(values["n"]), float(values["temp"])))
-
-    def kept(self) -> Kept:
-        before = -1
-        while len(self._told) != before:  # until nothing more comes
-            before = len(self._told)
-            threading.Event().wait(5)
-        yield from list(self._told)
-
-    def stop(self) -> None:
-        super().stop()
-        self._client.disconnect()
-        self._client.loop_stop()
-        self._server.stop()
-
-
-class ThingsBoardBest(ThingsBoard):
-    name = "ThingsBoard gateway 3.8, session that stays, SQLite storage"
-    best = True
-
-
 class Assaygate(Contender):
     name = "assaygate"
     _device = '[[devices]]\nid = "d"\ndriver = "astm"\nlink = {{ type = "tcp-listen", port = {port} }}\n'
@@ -395,17 +274,6 @@ class AssaygateMqtt(Assaygate):
     )
 
 
-def _connected(process: int, port: int) -> bool:
-    import psutil
-
-    with suppress(psutil.Error):
-        return any(
-            one.raddr and one.raddr.port == port and one.status == psutil.CONN_ESTABLISHED
-            for one in psutil.Process(process).net_connections("tcp")
-        )
-    return False
-
-
 CONTENDERS: Final[tuple[type[Contender], ...]] = (
     Script,
     Library,
@@ -414,7 +282,5 @@ CONTENDERS: Final[tuple[type[Contender], ...]] = (
     Assaygate,
     MqttScript,
     NodeRedMqtt,
-    ThingsBoard,
-    ThingsBoardBest,
     AssaygateMqtt,
 )

@@ -32,6 +32,15 @@ def free_port() -> int:
             return port
 
 
+def listens(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def eventually(true: Callable[[], bool], within: float = 20.0) -> bool:
     """Whether it comes true in time (seconds)."""
     end = time.monotonic() + within

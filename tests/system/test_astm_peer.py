@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.daemon import Daemon, eventually, free_port
+from tests.system.daemon import Daemon, eventually, free_port, listens
 from tests.system.test_simulate import simulated
 
 if os.environ.get("CI") != "true":
@@ -71,7 +70,7 @@ def test_a_foreign_host_takes_what_a_simulated_instrument_sends(tmp_path: Path, 
     reader = Thread(target=read)
     reader.start()
     try:
-        assert eventually(lambda: _listens(port))
+        assert eventually(lambda: listens(port))
         with simulated("astm", "--link", f"tcp:127.0.0.1:{port}", "--rate", "0", "--count", "20",
                        "--ledger", str(ledger)) as running:  # fmt: skip
             running.end()
@@ -91,14 +90,6 @@ def test_a_foreign_host_takes_what_a_simulated_instrument_sends(tmp_path: Path, 
     assert len(meant) >= 20
     assert {specimen for specimen, _ in heard} == {specimen for specimen, _ in meant}
     assert len(heard) == len(meant)
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 def _results(lines: Queue[bytes]) -> list[tuple[Any, Any]]:

@@ -55,7 +55,7 @@ def table(rows: Sequence[Row], folder: Path, scale: int) -> int:
         figures = _figures(tally)
         total = [a + b for a, b in zip(total, figures, strict=True)]
         print(_line((row.name, *figures)), "" if tally.good else "RED", flush=True)
-        for words in tally.broken:
+        for words in (*tally.broken, *([tally.failed] if tally.failed else ())):
             print(f"    {words}")
         red += not tally.good
     print("-" * sum(WIDTHS))
@@ -72,9 +72,10 @@ def broken(rows: Sequence[Row], folder: Path) -> int:
             tally = happen(row, folder / f"broken-{number}", mutation)
         except pytest.skip.Exception:
             continue
-        blind += tally.good
-        seen = "NOT NOTICED" if tally.good else "noticed"
-        print(f"{row.name:<46} {mutation:<32} {seen}", flush=True)
+        noticed = tally.red and not tally.failed
+        blind += not noticed
+        why = "noticed" if noticed else f"NOT NOTICED {tally.failed}"
+        print(f"{row.name:<46} {mutation:<32} {why}", flush=True)
     return blind
 
 

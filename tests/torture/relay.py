@@ -68,6 +68,7 @@ class Relay:
             return
         for end in (instrument, daemon):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            end.settimeout(3)  # one that takes nothing is hung up on, not waited for
         self._pairs.append((instrument, daemon))
 
     def _one(self, ready: socket.socket) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ class Tally:
 
     `messages`: different ones, however often they were sent again. `lost`: told "received" and not there. `doubled`:
     there more than once. `wrong`: there, but not as sent, or never sent. `broken`: what else was promised and did not
-    hold, in words.
+    hold, in words. `failed`: why the row could not be brought to its end: neither a proof nor a disproof.
     """
 
     messages: int
@@ -29,10 +30,16 @@ class Tally:
     doubled: int
     wrong: int
     broken: tuple[str, ...] = ()
+    failed: str = ""
 
     @property
     def good(self) -> bool:
-        return not (self.lost or self.doubled or self.wrong or self.broken)
+        return bool(self.acknowledged) and not (self.red or self.failed)
+
+    @property
+    def red(self) -> bool:
+        """A promise was seen broken."""
+        return bool(self.lost or self.doubled or self.wrong or self.broken)
 
 
 @dataclass
@@ -79,7 +86,7 @@ class Row:
 
 
 def happen(row: Row, folder: Path, mutation: str = "", scale: int = 1) -> Tally:
-    """Bring a row about. What goes wrong on the way is a broken promise, said in `Tally.broken`.
+    """Bring a row about.
 
     Errors: pytest.skip.Exception (what it takes is not on this machine).
     """
@@ -88,5 +95,5 @@ def happen(row: Row, folder: Path, mutation: str = "", scale: int = 1) -> Tally:
         room = Room(folder, also, mutation, scale)
         try:
             return row.run(room)
-        except (AssertionError, OSError, LookupError, ValueError, RuntimeError) as error:
-            return Tally(0, 0, 0, 0, 0, 0, (*room.broken, f"{type(error).__name__}: {error}"[:2000]))
+        except (AssertionError, OSError, LookupError, ValueError, RuntimeError, subprocess.SubprocessError) as error:
+            return Tally(0, 0, 0, 0, 0, 0, tuple(room.broken), f"{type(error).__name__}: {error}"[:2000])

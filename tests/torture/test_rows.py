@@ -11,15 +11,10 @@ from tests.torture.rows import ROWS
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "row",
-    # The wire's faults want a machine to themselves: `make torture`.
-    [pytest.param(row, marks=[pytest.mark.torture] if row.family == "wire" else [], id=row.name) for row in ROWS],
-)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_nothing_acknowledged_is_lost_doubled_or_altered(row: Row, tmp_path: Path) -> None:
     tally = happen(row, tmp_path)
     assert tally.good, tally
-    assert tally.acknowledged > 0
 
 
 @pytest.mark.torture
@@ -29,4 +24,6 @@ def test_nothing_acknowledged_is_lost_doubled_or_altered(row: Row, tmp_path: Pat
     ids=lambda value: value.name if isinstance(value, Row) else value,
 )
 def test_a_promise_broken_on_purpose_shows(row: Row, mutation: str, tmp_path: Path) -> None:
-    assert not happen(row, tmp_path, mutation).good
+    tally = happen(row, tmp_path, mutation)
+    assert tally.red, tally
+    assert not tally.failed, tally

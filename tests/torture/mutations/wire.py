@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from drivers.kit import astm_receive
 from gateway import session
-from gateway.links import listen
+from gateway.journal import store
+from gateway.links import listen, serial
 
 
 class _Any(int):
@@ -27,11 +29,11 @@ def no_checksum() -> None:
 
 
 def one_read_one_frame() -> None:
-    """What comes is what was sent at once: single bytes that are no control character are line noise."""
+    """What comes at once is what was sent at once: a read that ends elsewhere than a frame is line noise."""
     real = session.Session.received
 
     def received(self: Any, port: Any, chunk: Any, done: Any) -> None:
-        if len(chunk.data) > 1 or chunk.data < b"\x20":
+        if chunk.data[-1] in b"\r\n\x04\x05":
             real(self, port, chunk, done)
 
     setattr(session.Session, "received", received)  # noqa: B010 - another shape on purpose
@@ -42,13 +44,32 @@ def one_connection() -> None:
     setattr(listen, "MOST_PER_DEVICE", 1)  # noqa: B010 - a constant
 
 
-def no_pressure() -> None:
-    """Instruments are never held back, and everything they send is held in memory for a while."""
-    held: list[Any] = []
+def waits_for_the_rest() -> None:
+    """A lone byte is waited upon, and everybody with it."""
     real = session.Session.received
 
     def received(self: Any, port: Any, chunk: Any, done: Any) -> None:
-        held.append(bytes(chunk.data) * 64)
+        if len(chunk.data) == 1 and chunk.data >= b"\x20":
+            time.sleep(0.5)
         real(self, port, chunk, done)
 
     setattr(session.Session, "received", received)  # noqa: B010 - another shape on purpose
+
+
+def no_replug() -> None:
+    """A serial port that is lost is not opened again."""
+    real = serial._configured
+    opened: list[Any] = []
+
+    def configured(options: Any) -> Any:
+        if opened:
+            raise OSError("opened once already")
+        opened.append(real(options))
+        return opened[0]
+
+    setattr(serial, "_configured", configured)  # noqa: B010 - another shape on purpose
+
+
+def no_pressure() -> None:
+    """Instruments are never held back."""
+    setattr(store, "PRESSED", 1 << 60)  # noqa: B010 - a constant

@@ -1,4 +1,4 @@
-"""The process is killed, frozen, starved or started twice."""
+"""The process is killed, and stopped, under load."""
 
 from __future__ import annotations
 
@@ -10,21 +10,17 @@ from typing import Final
 from tests.torture.load import Load
 from tests.torture.row import Room, Row, Tally
 
-HEART: Final = ("core.acknowledge_first", "core.swallow", "core.double", "core.alter")
-
 
 def kill(room: Room) -> Tally:
     """kill -9 at random moments, on every kind of link, with a store behind."""
     chance = random.Random(20260117)
     load = Load(room, store=True)
-    daemon = room.daemon(load.config)
-    load.start()
-    daemon.start()
+    daemon = load.begin()
     for _ in range(10 * room.scale):
         time.sleep(chance.uniform(0.05, 0.6))
         daemon.kill()
         daemon.start()
-    room.check(any(one.resent for one in load.analysers), "no kill ever hit a delivery")
+    room.check(load.resent > 0, "no kill ever hit a delivery")
     return load.tally(daemon)
 
 
@@ -32,9 +28,7 @@ def terminate(room: Room) -> Tally:
     """SIGTERM under load: a clean stop with status 0, in time, and nothing acknowledged is left behind."""
     chance = random.Random(20260118)
     load = Load(room, store=True)
-    daemon = room.daemon(load.config)
-    load.start()
-    daemon.start()
+    daemon = load.begin()
     for _ in range(5 * room.scale):
         time.sleep(chance.uniform(0.3, 1.0))
         status = daemon.kill(signal.SIGTERM)
@@ -44,6 +38,6 @@ def terminate(room: Room) -> Tally:
 
 
 ROWS: Final = (
-    Row("process", "kill -9 at random moments", kill, HEART),
-    Row("process", "SIGTERM under load", terminate, HEART[1:2]),
+    Row("process", "kill -9 at random moments", kill, ("core.swallow", "core.double", "core.alter")),
+    Row("process", "SIGTERM under load", terminate, ("core.swallow",)),
 )
