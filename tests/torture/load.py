@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Container
 from typing import Any
 
 from tests.system.daemon import Daemon, eventually, free_port
@@ -11,6 +12,7 @@ from tests.system.peers import Analyser, Broker, HL7Sender, Publisher, SerialAna
 from tests.system.stores import Victoria
 from tests.torture.daemon import MutatedDaemon
 from tests.torture.row import Room, Tally
+from tests.torture.store import ScriptedStore
 
 ENDLESS = 1_000_000
 CATCH_UP = 120.0  # seconds for what was acknowledged to come through, at most
@@ -33,7 +35,7 @@ class Load:
         hl7: int = 1,
         serial: int = 1,
         mqtt: bool = True,
-        store: bool = False,
+        store: bool | ScriptedStore = False,
         pause: float = 0.002,
         ports: tuple[int, int] | None = None,
         listening: tuple[int, int] | None = None,
@@ -47,19 +49,23 @@ class Load:
         self.analysers = [*(Analyser(to_astm, f"S{n}", ENDLESS) for n in range(astm)), *self.serial]
         self.senders = [HL7Sender(to_hl7, f"H{n}", ENDLESS) for n in range(hl7)]
         self.more = ""  # of the configuration: what else the daemon hears
+        self.refused: Container[int] = ()  # positions the store will not have
         for peer in (*self.analysers, *self.senders):
             room.also.callback(peer.stop)
         self.broker: Broker | None = None
         self.publisher: Publisher | None = None
-        self.store: Victoria | None = None
+        self.store: Victoria | ScriptedStore | None = None
         if mqtt:
             self.broker = Broker(room.folder / "broker")
             self.publisher = Publisher(self.broker.port, "lab/freezer", ENDLESS, pause)
             room.also.callback(self.broker.stop)
             room.also.callback(self.publisher.stop)
-        if store:
+        if store is True:
             (room.folder / "store").mkdir()
             self.store = Victoria(room.folder / "store")
+        elif store:
+            self.store = store
+        if self.store:
             room.also.callback(self.store.stop)
 
     @property
@@ -69,7 +75,7 @@ class Load:
         if self.broker:
             parts.append(f'[[brokers]]\nid = "bench"\nhost = "127.0.0.1"\nport = {self.broker.port}\n')
         if self.store:
-            parts.append(f'[[sinks]]\nid = "store"\ntype = "influxdb"\nurl = "{self.store.url}"\n')
+            parts.append(f'[[sinks]]\nid = "store"\ntype = "influxdb"\nurl = "{self.store.url}"\ntimeout = "5s"\n')
         for name, driver, port in (("astm", "astm", self.astm_port), ("hl7", "hl7", self.hl7_port)):
             link = f'type = "tcp-listen", port = {port}'
             parts.append(_DEVICE.format(id=name, driver=driver, link=link, more=""))
@@ -81,10 +87,11 @@ class Load:
             parts.append(_DEVICE.format(id="freezer", driver="mqtt-json", link=link, more=_READINGS))
         return "\n".join([*parts, self.more])
 
-    def begin(self, *, obeying_disk: bool = False) -> MutatedDaemon:
-        """Start everything and a daemon that hears it. Errors: AssertionError (it does not become ready)."""
+    def begin(self, *, obeying_disk: bool = False, store: bool = True) -> MutatedDaemon:
+        """Start everything (`store`: it too) and a daemon that hears it. Errors: AssertionError (it does not become
+        ready)."""
         daemon = self.room.daemon(self.config, obeying_disk=obeying_disk)
-        for place in (self.broker, self.store):
+        for place in (self.broker, self.store if store else None):
             if place:
                 place.start()
         daemon.start()  # before the publisher: what is published while nobody has subscribed is nobody's
@@ -132,8 +139,10 @@ class Load:
         rows = daemon.export()
         report = daemon.verify()
         room.check(report["exit"] == 0 and report["unaccounted"] == 0, f"verify: {report}")
-        if self.store and not eventually(lambda: self.in_store() == {r["seq"]: r["value"] for r in rows}, within):
-            room.check(False, f"the store has {len(self.in_store())} of {len(rows)} observations, or others")
+        expected = {row["seq"]: row["value"] for row in rows if row["seq"] not in self.refused}
+        if self.store:
+            eventually(lambda: not self._store_errs(expected), within)
+            room.check(not (why := self._store_errs(expected)), why)
         return count(results, readings, rows, self._sent(), tuple(room.broken))
 
     def _sent(self) -> tuple[dict[str, str], int]:
@@ -141,8 +150,17 @@ class Load:
         results = {k: v for peer in (*self.analysers, *self.senders) for k, v in peer.sent.items()}
         return results, self.publisher.sent if self.publisher else 0
 
+    def _store_errs(self, expected: dict[int, float]) -> str:
+        """What is wrong in the store; "" where it has just the expected."""
+        try:
+            there = self.in_store()
+        except AssertionError as error:
+            return f"the store: {error}"
+        same = sum(there.get(seq) == value for seq, value in expected.items())
+        return "" if there == expected else f"the store has {same} of {len(expected)} right, {len(there)} in all"
+
     def in_store(self) -> dict[int, float]:
-        """Values in the store by journal position."""
+        """Values in the store by journal position. Errors: AssertionError (one is there twice)."""
         assert self.store
         return self.store.by_seq("value")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +40,10 @@ class Tally:
     def red(self) -> bool:
         """A promise was seen broken."""
         return bool(self.lost or self.doubled or self.wrong or self.broken)
+
+    def noting(self, broken: Sequence[str]) -> Tally:
+        """The same, with what was seen after the count."""
+        return replace(self, broken=tuple(broken))
 
 
 @dataclass
