@@ -24,6 +24,17 @@ def sent_is_stored() -> None:
     setattr(influxdb.InfluxSink, "_write", write)  # noqa: B010 - another shape on purpose
 
 
+def gives_up() -> None:
+    """What cannot be delivered now is skipped."""
+    real = influxdb.InfluxSink._wait
+
+    async def wait(self: Any, error: Any) -> None:
+        await real(self, error)
+        await self._place.delivered(place.Batch([], self._place._journal.observations.at), {})
+
+    setattr(influxdb.InfluxSink, "_wait", wait)  # noqa: B010 - another shape on purpose
+
+
 def refused_is_over() -> None:
     """A batch that is refused counts as delivered."""
     real = influxdb.InfluxSink._write
