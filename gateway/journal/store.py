@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import queue
 import sqlite3
 import threading
@@ -80,7 +81,7 @@ class Journal:
         self._waiting = 0  # bytes kept but not yet committed; touched on the loop only
         self._held: list[Callable[[], None]] = []
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
+        self._thread = threading.Thread(target=self._write, name="journal-writer", daemon=True)
         self._readers = ThreadPoolExecutor(2, "journal-reader")
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
@@ -202,8 +203,21 @@ class Journal:
         self._folder.running()
         self._folder.reserved()
 
+    def _write(self) -> None:
+        """Without its writer the daemon would listen and never acknowledge; started anew, it does."""
+        ended = False
+        try:
+            self._work()
+            ended = True
+        finally:
+            if not ended:
+                try:
+                    log.critical("the journal's writer failed: the daemon ends, to be started anew", exc_info=True)
+                finally:
+                    os._exit(1)
+
     def _work(self) -> None:
-        db: sqlite3.Connection | None = connect(self.path)
+        db: sqlite3.Connection | None = None
         waiting: list[Keep | _Job] = []
         stopping = False
         while not (stopping and not waiting):

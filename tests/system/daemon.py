@@ -73,6 +73,14 @@ class Daemon:
         return [sys.executable, "-m", "gateway.cli"]
 
     def start(self) -> None:
+        """Returns once it is ready. Errors: AssertionError."""
+        ready = self.begin()
+        if not ready.wait(PATIENCE) or not self.alive:
+            self.kill()
+            raise AssertionError("the daemon did not become ready:\n" + "".join(self.log[-40:]))
+
+    def begin(self) -> threading.Event:
+        """Start it and do not wait; the event is set once it is ready, or has ended."""
         self.process = subprocess.Popen(
             [*self.program, "run", "-c", str(self.config)],
             stderr=subprocess.PIPE,
@@ -81,9 +89,7 @@ class Daemon:
         ready = threading.Event()
         self._reader = threading.Thread(target=self._read, args=(self.process, ready))
         self._reader.start()
-        if not ready.wait(PATIENCE) or self.process.poll() is not None:
-            self.kill()
-            raise AssertionError("the daemon did not become ready:\n" + "".join(self.log[-40:]))
+        return ready
 
     def _read(self, process: subprocess.Popen[bytes], ready: threading.Event) -> None:
         assert process.stderr
