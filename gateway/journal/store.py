@@ -35,6 +35,7 @@ log = structlog.get_logger()
 
 GROUP = 2000  # most operations one commit may share
 CHECK = "Check the folder's owner and the disk."
+NO_WRITER = "the journal's writer failed: the daemon ends, to be started anew"
 PRESSED = 8 << 20  # bytes waiting for a commit above which instruments are held back
 # SQLite's primary result codes that speak of the disk and not of the statement.
 DISK = frozenset(
@@ -212,7 +213,7 @@ class Journal:
         finally:
             if not ended:
                 try:
-                    log.critical("the journal's writer failed: the daemon ends, to be started anew", exc_info=True)
+                    log.critical(NO_WRITER, exc_info=True)  # noqa: LOG014 - an exception is on its way
                 finally:
                     os._exit(1)
 

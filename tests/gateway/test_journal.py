@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -190,3 +192,16 @@ async def test_the_audit_chain_shows_an_edit(journal: Journal) -> None:
     with sqlite3.connect(journal.path.parent / FILE) as other:
         other.execute("UPDATE audit SET body=replace(body, 'op7', 'op8')")
     assert await journal.read(audit.broken) == (2, 2)
+
+
+def test_a_daemon_whose_writer_fails_ends_and_says_so(tmp_path: Path) -> None:
+    """It would listen, and never acknowledge again."""
+    program = (
+        "import asyncio, sys\nfrom pathlib import Path\nfrom gateway.journal.store import Journal\n"
+        "def fail(self, waiting): raise MemoryError\nJournal._gather = fail\n"
+        "async def main():\n    await Journal.open(Path(sys.argv[1]))\n    await asyncio.Event().wait()\n"
+        "asyncio.run(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "writer failed" in done.stdout + done.stderr

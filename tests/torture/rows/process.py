@@ -122,6 +122,6 @@ ROWS: Final = (
     Row("process", "kill -9 at random moments", kill, ("core.swallow", "core.double", "core.alter")),
     Row("process", "SIGTERM under load", terminate, ("core.swallow",)),
     Row("process", "frozen, then awake", frozen, ("core.double",)),
-    Row("process", "out of memory", out_of_memory, ("process.writer_gone",)),
+    Row("process", "out of memory", out_of_memory, ("core.swallow",)),
     Row("process", "crash loop", crash_loop, ("core.acknowledge_first",)),
 )
