@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ log = structlog.get_logger()
 
 MOST_PER_DEVICE = 64
 MOST = 1024
+SILENT = 2.0  # seconds without a byte after which a connection may make room for a new one of the same peer
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -59,6 +61,17 @@ class _Claim:
             peer = mapped
         return max((n.prefixlen for n in self.networks if n.version == peer.version and peer in n), default=-1)
 
+    def make_room(self, address: str) -> bool:
+        """An instrument that vanishes without a word and calls anew leaves its former connections behind: drop the
+        one of this peer that has been silent longest. False: none has been silent for long."""
+        silent = min((port for port in self.ports if port.address == address), key=lambda p: p.heard, default=None)
+        if silent is None or time.monotonic() - silent.heard < SILENT:
+            return False
+        log.warning("a silent connection makes room for a new one", device=self.device, peer=silent.peer)
+        self.ports.discard(silent)
+        silent.abort("the same peer called anew, and it was silent")
+        return True
+
 
 class _Listener:
     """One listening socket and the devices behind it."""
@@ -90,7 +103,8 @@ class _Newcomer(asyncio.Protocol):
         address = transport.get_extra_info("peername")[0]
         claim = listener.claim_of(address)
         everyone = sum(len(one.ports) for one in listener.claims)
-        if claim is None or len(claim.ports) >= MOST_PER_DEVICE or everyone >= MOST:
+        full = claim is None or len(claim.ports) >= MOST_PER_DEVICE or everyone >= MOST
+        if claim is None or (full and not claim.make_room(address)):
             listener.turned_away += 1
             why = "no device takes this address" if claim is None else "too many connections"
             log.warning("connection turned away", port=listener.port, peer=address, why=why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import Callable
 from typing import cast
 
@@ -28,15 +29,20 @@ class TcpPort(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._why = ""
         self.peer = ""
+        self.address = ""  # the peer's, without its port
+        self.heard = 0.0  # when it last said something, or connected; monotonic seconds
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         address = transport.get_extra_info("peername")
+        self.address = address[0] if address else ""
         self.peer = f"{address[0]}:{address[1]}" if address else "?"
+        self.heard = time.monotonic()
         _keep_alive(transport.get_extra_info("socket"))
         self._ear.opened(self)
 
     def data_received(self, data: bytes) -> None:
+        self.heard = time.monotonic()
         self._ear.received(self, Chunk(data, self.peer), nothing)
 
     def connection_lost(self, exc: Exception | None) -> None:

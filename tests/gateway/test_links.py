@@ -14,6 +14,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
+from gateway.links import listen
 from gateway.links.files import FileLink
 from gateway.links.link import Chunk, Link, LinkState, Port
 from gateway.links.listen import Listeners, ListenLink, conflicts
@@ -112,6 +113,48 @@ async def test_a_peer_nobody_allows_is_turned_away() -> None:
             await reader.readexactly(1)
         writer.close()
         assert (listeners.turned_away, ear.ports) == (1, [])
+
+
+async def test_an_instrument_that_vanished_too_often_is_heard_when_it_calls_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listen, "MOST_PER_DEVICE", 3)
+    monkeypatch.setattr(listen, "SILENT", 0.0)
+    port, listeners, ear = free_port(), Listeners(), Listener()
+    options = TcpListenOptions(type="tcp-listen", port=port)
+    async with running(link(options, "a", listeners).run(ear)):
+        await ear.until(lambda: LinkState.LISTENING in ear.states)
+        callers = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        await ear.until(lambda: len(ear.ports) == 3)
+        callers[0][1].write(b"alive")
+        await ear.until(lambda: ear.data == b"alive")
+        late = await asyncio.open_connection("127.0.0.1", port)
+        late[1].write(b" again")
+        callers[0][1].write(b" still")
+        await ear.until(lambda: sorted(ear.data.split()) == [b"again", b"alive", b"still"])
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await callers[1][0].readexactly(1)  # silent longest
+        for _, writer in (*callers, late):
+            writer.close()
+        await ear.until(lambda: not ear.ports)
+
+
+async def test_whoever_speaks_gives_no_room_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listen, "MOST_PER_DEVICE", 1)
+    monkeypatch.setattr(listen, "SILENT", 3600.0)
+    port, listeners, ear = free_port(), Listeners(), Listener()
+    async with running(link(TcpListenOptions(type="tcp-listen", port=port), "a", listeners).run(ear)):
+        await ear.until(lambda: LinkState.LISTENING in ear.states)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        await ear.until(lambda: len(ear.ports) == 1)
+        reader, other = await asyncio.open_connection("127.0.0.1", port)
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await reader.readexactly(1)
+        writer.write(b"alive")
+        await ear.until(lambda: ear.data == b"alive")
+        for one in (writer, other):
+            one.close()
+        await ear.until(lambda: not ear.ports)
 
 
 def test_two_devices_that_claim_the_same_peers_are_a_conflict() -> None:
