@@ -38,9 +38,9 @@ test: $(VENV)/.ready-dev $(VENV)/.ready-system
 chaos: $(VENV)/.ready-dev $(VENV)/.ready-system
 	$(BIN)/python -m pytest -m chaos tests/system/test_chaos_bench.py $(ARGS)
 
-# The promise under faults, as a table, and each row shown to be able to fail.
+# The promise under faults, as a table, and each row shown to be able to fail; HOURS=8: a soak instead.
 torture: $(VENV)/.ready-dev $(VENV)/.ready-system
-	$(BIN)/python -m tests.torture $(ARGS)
+	$(BIN)/python -m tests.torture $(if $(HOURS),--hours $(HOURS)) $(ARGS)
 
 # The same instruments and kills for what a user would pick instead; it wants Node.js.
 COMPARE := .compare

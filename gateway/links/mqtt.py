@@ -9,9 +9,11 @@ import asyncio
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 
 import structlog
 from paho.mqtt import client as paho
+from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.backoff import Backoff
@@ -24,6 +26,7 @@ log = structlog.get_logger()
 CONNECT_WITHIN = 15.0
 MOST_ROUTES = 20_000  # topics whose devices are remembered
 SETTLED = 10.0
+ASK_AGAIN = 30  # seconds between two attempts at a subscription the broker refuses
 Unclaimed = Callable[[Chunk, Callable[[], None]], None]
 
 
@@ -40,7 +43,8 @@ class Broker:
         self._routes: dict[str, list[Subscriber]] = {}
         self._connection: Connection | None = None
         self._up = False
-        self._known: set[str] = set()  # filters the broker's session has, as far as this process knows
+        self._known: set[str] = set()  # filters the broker's session has, as far as it has told this process
+        self._asked: dict[int, tuple[Subscriber, list[str]]] = {}  # by the number of a SUBSCRIBE under way
         self._version = paho.MQTTv5 if options.protocol == "5" else paho.MQTTv311
 
     async def run(self) -> None:
@@ -77,7 +81,7 @@ class Broker:
                 connection.attach()
                 present = await connection.connected
             self._connection = connection
-            misc = asyncio.create_task(_keep_alive(connection.client), name=f"mqtt-keepalive:{self.options.id}")
+            misc = asyncio.create_task(self._keep_alive(connection.client), name=f"mqtt-keepalive:{self.options.id}")
             self._arrive(present)
             connection.listen()
             return await connection.lost
@@ -85,6 +89,7 @@ class Broker:
             if misc:
                 misc.cancel()
             self._connection, self._up = None, False
+            self._asked.clear()
             connection.close()
             if connection.connected.done() and not connection.connected.cancelled():
                 connection.connected.exception()
@@ -100,9 +105,16 @@ class Broker:
             log.warning("broker forgot the session", broker=self.options.id)
         if not present:
             self._known.clear()
+        self.state, self.detail = LinkState.CONNECTED, detail
         for subscriber in self._subscribers:
             self._open(subscriber)
-        self.report(LinkState.CONNECTED, detail)
+
+    async def _keep_alive(self, client: paho.Client) -> None:
+        for second in count(1):
+            await asyncio.sleep(1.0)
+            client.loop_misc()
+            if second % ASK_AGAIN == 0:
+                self._ask_again()
 
     def _other_version(self, why: str) -> None:
         """A broker that knows only 3.1.1 refuses protocol 5, or hangs up without a word."""
@@ -147,16 +159,49 @@ class Broker:
             return
         subscriber.port = MqttPort(connection, f"mqtt:{self.options.id}")
         subscriber.ear.opened(subscriber.port)
-        subscriber.ear.state(LinkState.CONNECTED, ",".join(subscriber.filters))
+        self._subscribe(connection, subscriber)
+
+    def _subscribe(self, connection: Connection, subscriber: Subscriber) -> None:
+        """Ask for what the broker has not granted yet; only then what is published reaches us."""
         wanted = [one for one in subscriber.filters if one not in self._known]
         if not wanted:
+            subscriber.ear.state(LinkState.CONNECTED, self.detail)
             return
+        subscriber.ear.state(LinkState.STARTING, f"subscribing to {','.join(wanted)[:200]}")
         if self._version == paho.MQTTv5:
             # retainHandling 1: the broker's last values only where the subscription is new.
-            connection.client.subscribe([(one, SubscribeOptions(qos=1, retainHandling=1)) for one in wanted])
+            _, number = connection.client.subscribe(
+                [(one, SubscribeOptions(qos=1, retainHandling=1)) for one in wanted]
+            )
         else:
-            connection.client.subscribe([(one, 1) for one in wanted])
-        self._known.update(wanted)
+            _, number = connection.client.subscribe([(one, 1) for one in wanted])
+        if number is not None:
+            self._asked[number] = subscriber, wanted
+
+    def subscribed(self, number: int, reasons: list[ReasonCode]) -> None:
+        """The broker's answer to a SUBSCRIBE, a reason for each filter."""
+        subscriber, wanted = self._asked.pop(number, (None, []))
+        if subscriber is None or subscriber.port is None:
+            return
+        refused = [(one, str(reason)) for one, reason in zip(wanted, reasons, strict=False) if reason.is_failure]
+        self._known.update(set(wanted) - {one for one, _ in refused})
+        subscriber.refused = bool(refused)
+        if refused:
+            topic, why = refused[0]
+            log.warning("subscription refused", broker=self.options.id, device=subscriber.device, topic=topic, why=why)
+            subscriber.ear.state(LinkState.WAITING, f"the broker refuses to let us subscribe to {topic[:200]}: {why}")
+        elif any(reason.value == 0 for reason in reasons):
+            subscriber.ear.state(
+                LinkState.CONNECTED, "the broker grants QoS 0 only: what it cannot send at once is lost"
+            )
+        else:
+            subscriber.ear.state(LinkState.CONNECTED, self.detail)
+
+    def _ask_again(self) -> None:
+        """Permissions change while we are connected."""
+        for subscriber in self._subscribers:
+            if subscriber.refused and self._connection and subscriber.port is not None:
+                self._subscribe(self._connection, subscriber)
 
     def _close(self, subscriber: Subscriber, why: str) -> None:
         port, subscriber.port = subscriber.port, None
@@ -178,12 +223,6 @@ class Broker:
         self.state, self.detail = state, detail
         for subscriber in self._subscribers:
             subscriber.ear.state(state, detail)
-
-
-async def _keep_alive(client: paho.Client) -> None:
-    while True:
-        await asyncio.sleep(1.0)
-        client.loop_misc()
 
 
 @dataclass(slots=True)

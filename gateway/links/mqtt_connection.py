@@ -19,7 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from gateway.links.link import Chunk, Ear, LinkError, LinkState
+from gateway.links.link import Chunk, Ear, LinkError
 from gateway.links.paho_client import Client
 from gateway.links.sparkplug_host import HostState
 
@@ -60,6 +60,7 @@ class Subscriber:
     filters: tuple[str, ...]
     ear: Ear
     port: MqttPort | None = None
+    refused: bool = False  # the broker does not grant all of its filters
 
 
 class Pending:
@@ -234,11 +235,9 @@ class Connection:
             self.lost.set_result(why)
 
     def _on_subscribe(
-        self, _client: paho.Client, _userdata: Any, _mid: int, reasons: list[ReasonCode], _properties: Any
+        self, _client: paho.Client, _userdata: Any, mid: int, reasons: list[ReasonCode], _properties: Any
     ) -> None:
-        refused = [str(reason) for reason in reasons if reason.is_failure]
-        if refused:
-            self._broker.report(LinkState.CONNECTED, f"the broker refused a subscription: {refused[0]}")
+        self._broker.subscribed(mid, reasons)
 
     def _on_message(self, topic: str, payload: bytes, packet: int, again: bool, retained: bool) -> None:
         chunk = Chunk(payload, topic, whole=True, retained=retained, packet=packet, again=again, epoch=self._epoch)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import pty
@@ -14,7 +15,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-from gateway.links import listen
+from gateway.links import listen, mqtt
 from gateway.links.files import FileLink
 from gateway.links.link import Chunk, Link, LinkState, Port
 from gateway.links.listen import Listeners, ListenLink, conflicts
@@ -236,8 +237,7 @@ async def test_what_was_not_acknowledged_comes_again_after_a_reconnect_and_in_or
         first = Listener(hold=True)
         connection = BrokerConnection(options, "test", lambda _c, done: done())
         async with running(connection.run(), MqttLink("d", topics, connection).run(first)):
-            await first.until(lambda: bool(first.ports))
-            await asyncio.sleep(0.3)
+            await first.until(lambda: LinkState.CONNECTED in first.states)
             async with aiomqtt.Client("127.0.0.1", broker.port) as client:
                 for number in range(5):
                     await client.publish("lab/x", str(number), qos=1)
@@ -253,6 +253,39 @@ async def test_what_was_not_acknowledged_comes_again_after_a_reconnect_and_in_or
             assert [(chunk.data, chunk.again) for chunk in second.chunks] == [(b"2", True), (b"3", True), (b"4", True)]
     finally:
         await asyncio.to_thread(broker.stop)
+
+
+async def test_a_device_is_connected_once_the_broker_lets_it_subscribe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mqtt, "ASK_AGAIN", 1)
+    answers = [b"\x80", b"\x00", b"\x01"]  # MQTT 3.1.1, 3.9.3: refused; QoS 0; QoS 1
+
+    async def broker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                kind, length = await reader.readexactly(2)
+                body = await reader.readexactly(length)
+                if kind == 0x10:
+                    writer.write(b"\x20\x02\x00\x00")
+                elif kind == 0x82:
+                    writer.write(b"\x90\x03" + body[:2] + answers.pop(0))
+                elif kind == 0xC0:
+                    writer.write(b"\xd0\x00")
+        writer.close()
+
+    server = await asyncio.start_server(broker, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    try:
+        for expected in (LinkState.WAITING, LinkState.CONNECTED):
+            ear = Listener()
+            options = BrokerOptions(id="b", host="127.0.0.1", port=port, protocol="3.1.1")
+            connection = BrokerConnection(options, "test", lambda _c, done: done())
+            link = MqttLink("d", MqttLinkOptions(type="mqtt", broker="b", topic="lab/+"), connection)
+            async with running(connection.run(), link.run(ear)):
+                await ear.until(lambda ear=ear: LinkState.CONNECTED in ear.states)  # type: ignore[misc]
+                assert next(one for one in ear.states if one != LinkState.STARTING) == expected
+    finally:
+        server.close()
+    assert not answers
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])

@@ -127,6 +127,15 @@ class Daemon:
             with error:
                 return error.code, error.read()
 
+    def connected(self, device: str) -> bool:
+        """Whether its link is: on MQTT, whether the broker has granted what it subscribes to."""
+        return any(one["id"] == device and one["state"] == "connected" for one in self.devices())
+
+    def devices(self) -> list[dict[str, Any]]:
+        """As the page has them."""
+        listed: list[dict[str, Any]] = json.loads(self.get("/api/v1/devices")[1])["items"]
+        return listed
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run another assaygate command with this configuration."""
         name, *rest = arguments

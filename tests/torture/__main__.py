@@ -1,4 +1,5 @@
-"""The proof, on your own machine: `make torture`, or `python -m tests.torture [--only GLOB] [--scale N] [--unbroken]`.
+"""The proof, on your own machine: `make torture`, or `python -m tests.torture [--only GLOB] [--scale N] [--unbroken]`;
+`make torture HOURS=8` is a soak instead.
 
 Brings every fault about under load and prints, row by row, what was sent, what was acknowledged, and what became of it;
 then breaks the promise on purpose and shows that each row notices. Exit 1 where a row is red, or could not be.
@@ -18,6 +19,7 @@ import pytest
 
 from tests.torture.row import Row, Tally, happen
 from tests.torture.rows import ROWS
+from tests.torture.soak import soak
 
 HEADS = ("fault", "messages", "acknowledged", "stored", "lost", "doubled", "wrong")
 WIDTHS = (46, 9, 13, 9, 6, 8, 6)
@@ -28,7 +30,12 @@ def main() -> int:
     words.add_argument("--only", default="*", metavar="GLOB", help="rows by name, as in 'disk: *'")
     words.add_argument("--scale", type=int, default=1, metavar="N", help="N times as much of everything")
     words.add_argument("--unbroken", action="store_true", help="do not break the promise on purpose afterwards")
+    words.add_argument("--hours", type=float, metavar="N", help="instead, a full laboratory for so long")
+    words.add_argument("--holding", type=int, default=20_000_000, metavar="N", help="observations there before a soak")
     asked = words.parse_args()
+    if asked.hours:
+        with tempfile.TemporaryDirectory(prefix="assaygate-soak-") as folder:
+            return soak(Path(folder), asked.hours, asked.holding)
     rows = [row for row in ROWS if fnmatch(row.name, asked.only)]
     if not rows:
         print("No row is called that. There are: " + "; ".join(row.name for row in ROWS), file=sys.stderr)

@@ -94,7 +94,10 @@ class Load:
         for place in (self.broker, self.store if store else None):
             if place:
                 place.start()
-        daemon.start()  # before the publisher: what is published while nobody has subscribed is nobody's
+        daemon.start()
+        # What is published while nobody has subscribed is nobody's.
+        if self.broker and not eventually(lambda: daemon.connected("freezer")):
+            raise AssertionError("the broker grants no subscription")
         for peer in (*self.analysers, *self.senders, *([self.publisher] if self.publisher else ())):
             peer.start()
         self.room.check(self.goes_on(), "nothing is acknowledged")
