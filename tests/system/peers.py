@@ -9,11 +9,13 @@ import os
 import pty
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import threading
 import time
 import tty
+from collections import deque
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -192,14 +194,19 @@ class Broker:
     def __init__(self, folder: Path, more: str = "allow_anonymous true\n") -> None:
         needed("mosquitto", "mosquitto")
         self.port = free_port()
+        self.folder = folder
         folder.mkdir(exist_ok=True)
         self._config = folder / "mosquitto.conf"
+        self.configure(more)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def configure(self, more: str) -> None:
+        """What it does from its next start on."""
         self._config.write_text(
             # As root it would become a user who may not write here, and persist nothing.
-            f"user {getpass.getuser()}\nlistener {self.port} 127.0.0.1\n{more}persistence true\n"
-            f"persistence_location {folder}/\nmax_queued_messages 0\nmax_inflight_messages 1000\n"
+            f"user {getpass.getuser()}\npersistence true\npersistence_location {self.folder}/\n"
+            f"max_queued_messages 0\nmax_inflight_messages 1000\nlistener {self.port} 127.0.0.1\n{more}"
         )
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
@@ -215,14 +222,25 @@ class Broker:
         pytest.fail("mosquitto did not start")
 
     def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """As a power cut would, but for what the system has of its file."""
+        self._end(signal.SIGKILL)
+
+    def forget(self) -> None:
+        """While it is stopped: lose every session, what was queued for it, and what was retained."""
+        (self.folder / "mosquitto.db").unlink(missing_ok=True)
+
+    def _end(self, number: int) -> None:
         if self._process:
-            self._process.terminate()
+            self._process.send_signal(number)
             self._process.wait(10)
             self._process = None
 
 
 class Publisher(threading.Thread):
-    """Publishes readings at QoS 1; acknowledged is what the broker acknowledged."""
+    """Publishes readings at QoS 1; acknowledged is what the broker acknowledged and had a subscriber for."""
 
     def __init__(self, port: int, topic: str, count: int, pause: float = 0.0) -> None:
         super().__init__(name=f"publisher:{topic}")
@@ -230,6 +248,7 @@ class Publisher(threading.Thread):
         self.sent = 0
         self._port, self._topic, self._count, self._pause = port, topic, count, pause
         self._stop_now = threading.Event()
+        self._told: deque[tuple[int, bool]] = deque()  # packet, somebody is to have it
 
     def stop(self) -> None:
         self._stop_now.set()
@@ -237,19 +256,31 @@ class Publisher(threading.Thread):
             self.join()
 
     def run(self) -> None:
-        client = mqtt.Client(CallbackAPIVersion.VERSION2, f"peer-{self._topic.replace('/', '-')}")
+        name = f"peer-{self._topic.replace('/', '-')}"
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, name, protocol=mqtt.MQTTv5)
         client.max_queued_messages_set(0)
+        client.reconnect_delay_set(1, 1)
+        client.on_publish = lambda _c, _u, packet, reason, _p: self._told.append((packet, reason.value == 0))
         client.connect("127.0.0.1", self._port)
         client.loop_start()
-        sent: list[mqtt.MQTTMessageInfo] = []
+        numbers: dict[int, int] = {}  # of the reading a packet carries
+        last = None
         for number in range(self._count):
             if self._stop_now.wait(self._pause):
                 break
             # The value repeats; only `n` tells the readings apart.
             self.sent = number + 1
-            sent.append(client.publish(self._topic, f'{{"temp": -80.1, "n": {number}}}', 1))
-        if sent:
-            sent[-1].wait_for_publish(20)
-        self.acknowledged = {number for number, info in enumerate(sent) if info.is_published()}
+            last = client.publish(self._topic, f'{{"temp": -80.1, "n": {number}}}', 1)
+            numbers[last.mid] = number
+            self._hear(numbers)
+        if last:
+            last.wait_for_publish(20)
         client.disconnect()
         client.loop_stop()
+        self._hear(numbers)
+
+    def _hear(self, numbers: dict[int, int]) -> None:
+        while self._told:
+            packet, taken = self._told.popleft()
+            if taken:
+                self.acknowledged.add(numbers[packet])

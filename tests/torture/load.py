@@ -55,8 +55,11 @@ class Load:
         self.broker: Broker | None = None
         self.publisher: Publisher | None = None
         self.store: Victoria | ScriptedStore | None = None
+        self.to_broker, self.broker_more = 0, ""  # where the daemon connects to, and how
+        self.freezer = ""  # what else is said of the device on the broker
         if mqtt:
             self.broker = Broker(room.folder / "broker")
+            self.to_broker = self.broker.port
             self.publisher = Publisher(self.broker.port, "lab/freezer", ENDLESS, pause)
             room.also.callback(self.broker.stop)
             room.also.callback(self.publisher.stop)
@@ -73,7 +76,8 @@ class Load:
         """[[brokers]], [[sinks]] and [[devices]]; no [gateway], no [http]."""
         parts = []
         if self.broker:
-            parts.append(f'[[brokers]]\nid = "bench"\nhost = "127.0.0.1"\nport = {self.broker.port}\n')
+            parts.append(f'[[brokers]]\nid = "bench"\nhost = "127.0.0.1"\nport = {self.to_broker}\n')
+            parts.append(self.broker_more)
         if self.store:
             parts.append(f'[[sinks]]\nid = "store"\ntype = "influxdb"\nurl = "{self.store.url}"\ntimeout = "5s"\n')
         for name, driver, port in (("astm", "astm", self.astm_port), ("hl7", "hl7", self.hl7_port)):
@@ -84,7 +88,7 @@ class Load:
             parts.append(_DEVICE.format(id=f"serial-{number}", driver="astm", link=link, more=""))
         if self.broker:
             link = 'type = "mqtt", broker = "bench", topic = "lab/freezer"'
-            parts.append(_DEVICE.format(id="freezer", driver="mqtt-json", link=link, more=_READINGS))
+            parts.append(_DEVICE.format(id="freezer", driver="mqtt-json", link=link, more=_READINGS + self.freezer))
         return "\n".join([*parts, self.more])
 
     def begin(self, *, obeying_disk: bool = False, store: bool = True) -> MutatedDaemon:

@@ -5,6 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from tests.torture.row import Row
-from tests.torture.rows import disk, process, store, wire
+from tests.torture.rows import broker, disk, process, store, wire
 
-ROWS: Final[tuple[Row, ...]] = (*process.ROWS, *disk.ROWS, *wire.ROWS, *store.ROWS)
+ROWS: Final[tuple[Row, ...]] = (*process.ROWS, *disk.ROWS, *wire.ROWS, *broker.ROWS, *store.ROWS)

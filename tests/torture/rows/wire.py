@@ -78,13 +78,13 @@ def thousands(room: Room) -> Tally:
     daemon = load.begin()  # with the limit it has everywhere
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(before, THOUSANDS + 1000), hard))
     room.also.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (before, hard))
-    grown = _grown(daemon)
+    more = grown(daemon)
     flood: list[socket.socket] = []
     room.also.callback(_close, flood)
     ports = (load.astm_port, load.hl7_port, daemon.http)
     flood.extend(_half_connected(ports[number % 3]) for number in range(THOUSANDS))
     room.check(load.goes_on(20 * room.scale), "those who were there are not served any more")
-    room.check(grown() < ROOMY, f"grew by {grown() / 1e6:.0f} MB")
+    room.check(more() < ROOMY, f"grew by {more() / 1e6:.0f} MB")
     _close(flood)
     room.check(eventually(lambda: _answers(daemon, "/healthz"), 60), "/healthz does not come back")
     late = Analyser(load.astm_port, "LATE", 5)
@@ -125,7 +125,7 @@ def flood(room: Room) -> Tally:
     load.more = f'[[devices]]\nid = "{FLOOD}"\ndriver = "hl7"\nlink = {{ type = "tcp-listen", port = {port} }}\n'
     daemon = load.begin(obeying_disk=True)
     assert isinstance(daemon, OnFaultyDisk)
-    grown = _grown(daemon)
+    more = grown(daemon)
     daemon.disk(slow=0.5)
     ended = threading.Event()
     pushers = [threading.Thread(target=_push, args=(port, n, ended), name=f"push{n}") for n in range(4)]
@@ -133,7 +133,7 @@ def flood(room: Room) -> Tally:
         one.start()
     try:
         room.check(load.goes_on(4 * room.scale, 120), "the others are not served beside a flood")
-        room.check(grown() < ROOMY, f"grew by {grown() / 1e6:.0f} MB")
+        room.check(more() < ROOMY, f"grew by {more() / 1e6:.0f} MB")
     finally:
         ended.set()
         for one in pushers:
@@ -229,7 +229,7 @@ def _answers(daemon: Daemon, path: str) -> bool:
         return False
 
 
-def _grown(daemon: Daemon) -> Callable[[], float]:
+def grown(daemon: Daemon) -> Callable[[], float]:
     """How much more memory the daemon holds than now, bytes."""
     assert daemon.process
     process = psutil.Process(daemon.process.pid)
