@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Final
 
 from gateway.journal.squeeze import restore
 from gateway.journal.transaction import Keep
 
-WINDOW = 20_000  # rows to look back: far more than a broker keeps in flight
+# Packets of a device to look back. We acknowledge in order of arrival, so what is not acknowledged is among the last
+# `receive_maximum`; and an identifier comes round again after 65,535, perhaps with the same bytes. How much other
+# devices sent meanwhile says nothing.
+WINDOW: Final = 10_000
+
+_FOUND: Final = """
+    SELECT id, codec, data FROM raw WHERE channel = ?4 AND id = (
+        SELECT id FROM (SELECT id, packet FROM raw WHERE device = ?1 AND packet > 0 ORDER BY id DESC LIMIT ?2)
+        WHERE packet = ?3 ORDER BY id DESC LIMIT 1)
+"""
 
 
-class Redelivered:
-    """Finds the row of a packet that is delivered again after a reconnect: the latest with the same device,
-    topic, packet identifier and bytes. Used by the writer thread alone."""
-
-    def __init__(self) -> None:
-        self._rows: dict[tuple[str, str, int], tuple[int, bytes]] = {}
-        self._upto = 0
-
-    def find(self, db: sqlite3.Connection, item: Keep) -> int | None:
-        """The id of the row that already holds `item`, or None."""
-        self._read(db)
-        row = self._rows.get((item.device, item.channel, item.packet))
-        return row[0] if row and row[1] == item.data else None
-
-    def _read(self, db: sqlite3.Connection) -> None:
-        if len(self._rows) > 2 * WINDOW:
-            self._rows, self._upto = {}, 0
-        (last,) = db.execute("SELECT coalesce(max(id), 0) FROM raw").fetchone()
-        for row in db.execute(
-            "SELECT device, channel, packet, id, codec, data FROM raw WHERE id > ? AND packet > 0",
-            (max(self._upto, last - WINDOW),),
-        ):
-            self._rows[row[0], row[1], row[2]] = (row[3], restore(row[4], row[5]))
-        self._upto = last
+def find(db: sqlite3.Connection, item: Keep) -> int | None:
+    """The row of a packet that is delivered again after a reconnect: the latest of the device with the same packet
+    identifier, where topic and bytes are the same too; else None."""
+    row = db.execute(_FOUND, (item.device, WINDOW, item.packet, item.channel)).fetchone()
+    return int(row[0]) if row and restore(row[1], row[2]) == item.data else None

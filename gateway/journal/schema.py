@@ -24,7 +24,7 @@ LAST: Final = 1  # a whole message, or the last frame of one
 BROKEN: Final = 2  # the last frame of a message whose sender stopped short
 REFUSED: Final = 3  # rejected on the wire (a bad checksum, say): in quarantine, never decoded by itself
 
-# Every index and every counter is one more page to flush before a frame is acknowledged: `raw` has neither.
+# Every index and every counter is one more page to flush before a frame is acknowledged: `raw` has none for frames.
 MIGRATIONS: Final = (
     """
     CREATE TABLE raw (
@@ -100,6 +100,10 @@ MIGRATIONS: Final = (
         mac       BLOB NOT NULL,
         leaves    BLOB
     ) STRICT;
+    """,
+    """
+    -- A device's latest MQTT packets, wherever they stand among other devices' rows: see gateway.journal.redelivery.
+    CREATE INDEX raw_packets ON raw (device, id, packet) WHERE packet > 0;
     """,
 )
 

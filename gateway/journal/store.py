@@ -26,7 +26,7 @@ import structlog
 from gateway.journal import seals
 from gateway.journal.bell import Bell
 from gateway.journal.folder import Folder, InUseError
-from gateway.journal.redelivery import Redelivered
+from gateway.journal.redelivery import find
 from gateway.journal.schema import BROKEN, DECODE, FILE, PART, SchemaError, connect, migrate
 from gateway.journal.transaction import Cursor, Keep, RawMessage, Transaction, follow, read_cursor, read_message
 
@@ -86,7 +86,6 @@ class Journal:
         self._readers = ThreadPoolExecutor(2, "journal-reader")
         self._local = threading.local()
         self._connections: list[sqlite3.Connection] = []
-        self._redelivered = Redelivered()
         self.raws = Bell(0)  # at rows that end a message
         self.observations = Bell(0)
         self.requests = Bell(0)  # at entries of the audit chain: what commands beside us have asked for
@@ -301,7 +300,7 @@ class Journal:
                     continue
                 for item in items:
                     if isinstance(item, Keep):
-                        ids.append((item, transaction.keep(item, lambda k: self._redelivered.find(db, k))))
+                        ids.append((item, transaction.keep(item, lambda k: find(db, k))))
                     else:
                         self._run(db, transaction, item)
             seq = _last(db)[1] if jobs else 0
@@ -353,7 +352,6 @@ class Journal:
         if not self.trouble:
             log.error("journal cannot commit", error=str(error), path=str(self.path))
         self.trouble = str(error)
-        self._redelivered = Redelivered()
         if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
             with contextlib.suppress(OSError):
                 self._folder.spend()

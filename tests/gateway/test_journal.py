@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.journal import audit, folder
+from gateway.journal import audit, folder, redelivery
 from gateway.journal.schema import BROKEN, FILE, LAST, PART, REFUSED, SchemaError
 from gateway.journal.store import Journal, JournalError
 from gateway.journal.transaction import Keep, Row, Thread
@@ -93,6 +93,27 @@ async def test_a_redelivery_is_recognised_by_the_next_process(tmp_path: Path) ->
     again = await keep(journal, b"-80.1", packet=7, again=True)
     await journal.close()
     assert again == first
+
+
+async def test_a_redelivery_is_recognised_whatever_others_sent_meanwhile(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redelivery, "WINDOW", 3)
+    first = await keep(journal, b"-80.1", packet=7)
+    for _ in range(10):
+        journal.keep(Keep("another", "peer", 0, b"x", LAST, lambda _id: None))
+        journal.keep(Keep("another", "peer", 0, b"x", LAST, lambda _id: None, packet=7))
+    assert await keep(journal, b"-80.1", packet=7, again=True) == first
+
+
+async def test_an_identifier_that_comes_round_again_is_another_packet(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redelivery, "WINDOW", 3)
+    first = await keep(journal, b"-80.1", packet=7)
+    for packet in (8, 9, 10):
+        await keep(journal, b"-80.1", packet=packet)
+    assert await keep(journal, b"-80.1", packet=7, again=True) > first
 
 
 async def test_a_file_is_taken_once(journal: Journal) -> None:

@@ -24,7 +24,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.system.daemon import free_port
+from tests.system.daemon import eventually, free_port
 from tests.system.stores import needed
 
 ENQ, ACK, EOT = b"\x05", b"\x06", b"\x04"
@@ -249,6 +249,7 @@ class Publisher(threading.Thread):
         self._port, self._topic, self._count, self._pause = port, topic, count, pause
         self._stop_now = threading.Event()
         self._told: deque[tuple[int, bool]] = deque()  # packet, somebody is to have it
+        self._answers = 0
 
     def stop(self) -> None:
         self._stop_now.set()
@@ -264,23 +265,23 @@ class Publisher(threading.Thread):
         client.connect("127.0.0.1", self._port)
         client.loop_start()
         numbers: dict[int, int] = {}  # of the reading a packet carries
-        last = None
         for number in range(self._count):
             if self._stop_now.wait(self._pause):
                 break
             # The value repeats; only `n` tells the readings apart.
             self.sent = number + 1
-            last = client.publish(self._topic, f'{{"temp": -80.1, "n": {number}}}', 1)
-            numbers[last.mid] = number
+            packet = client.publish(self._topic, f'{{"temp": -80.1, "n": {number}}}', 1).mid
+            numbers[packet] = number
             self._hear(numbers)
-        if last:
-            last.wait_for_publish(20)
+        eventually(lambda: self._hear(numbers) == self.sent)
         client.disconnect()
         client.loop_stop()
-        self._hear(numbers)
 
-    def _hear(self, numbers: dict[int, int]) -> None:
+    def _hear(self, numbers: dict[int, int]) -> int:
+        """Take in what the broker has answered; how many answers there have been."""
         while self._told:
             packet, taken = self._told.popleft()
+            self._answers += 1
             if taken:
                 self.acknowledged.add(numbers[packet])
+        return self._answers

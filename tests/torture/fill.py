@@ -31,7 +31,7 @@ def fill(data_dir: Path, count: int, devices: list[str], until: float, rate: flo
         for first in range(1, count + 1, STEP):
             numbers = range(first, min(first + STEP, count + 1))
             db.execute("BEGIN")
-            db.executemany("INSERT INTO raw VALUES (?,NULL,?,?,?,?,0,0,?)", _raws(numbers, devices, count, until, rate))
+            db.executemany("INSERT INTO raw VALUES (?,NULL,?,?,?,?,?,0,?)", _raws(numbers, devices, count, until, rate))
             db.executemany(
                 "INSERT INTO observation VALUES (?,?,?,?,'reading','temperature',NULL,?,-80.1,?)",
                 _observations(numbers, devices, count, until, rate),
@@ -54,7 +54,7 @@ def _raws(numbers: range, devices: list[str], count: int, until: float, rate: fl
     for n in numbers:
         device = devices[n % len(devices)]
         at = int((until - (count - n) / rate) * 1e9)
-        yield n, LAST, device, f"lab/{device}", at, b'{"temp": -80.1, "n": %d}' % n
+        yield n, LAST, device, f"lab/{device}", at, n % 65_535 + 1, b'{"temp": -80.1, "n": %d}' % n
 
 
 def _observations(

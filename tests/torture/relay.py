@@ -27,7 +27,8 @@ class Relay:
     ) -> None:
         self.happened = 0
         self.black = threading.Event()
-        self._target, self._faults = target, (inward, outward)
+        self._target = target
+        self._faults: tuple[Mapping[str, float], Mapping[str, float]] = (inward, outward)
         self._chance = random.Random(seed)
         self._server = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._server.getsockname()[1])
@@ -36,6 +37,10 @@ class Relay:
         self._lost: list[tuple[socket.socket, socket.socket]] = []
         self._thread = threading.Thread(target=self._carry, name="relay")
         self._thread.start()
+
+    def calm(self) -> None:
+        """No more faults."""
+        self._faults = ({}, {})
 
     def forget(self) -> None:
         """Leave what is open as it is, for ever: neither carried nor closed. Call while `black`."""
