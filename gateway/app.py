@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 import drivers
-from gateway import control, systemd
+from gateway import control, stall, systemd
 from gateway.config import Config, ConfigError, Device, load
 from gateway.decode import Decoder, Reading
 from gateway.journal import retention
@@ -24,6 +24,7 @@ from gateway.journal.transaction import Keep
 from gateway.links.build import Links
 from gateway.links.link import Chunk
 from gateway.logs import configure
+from gateway.pulse import Pulse
 from gateway.readings import reading
 from gateway.session import Session
 from gateway.supervise import Supervisor
@@ -53,6 +54,7 @@ class App:
         self.sinks: dict[str, Sink] = {}
         self.alarms: AlarmEngine | None = None
         self.started = time.time()
+        self.pulse = Pulse(journal, config.gateway.data_dir)
         self.ready = asyncio.Event()
         self.reload_error = ""
         self._path = path
@@ -77,9 +79,14 @@ class App:
         start("tidy", self._tidy)
         start("seal", self._sealer.run)
         start("look", self._look)
+        start("pulse", self.pulse.run)
         if systemd.watchdog_interval():
             start("watchdog", self._watchdog)
         start("web", self._run_web)
+
+    @property
+    def signs(self) -> Mapping[str, float]:
+        return self.pulse.signs
 
     # ---- parts
 
@@ -249,9 +256,12 @@ async def serve(config: Config, path: Path, stop: asyncio.Event, ready: Callable
             log.info("ready", page=f"http://{config.http.listen}", **_addresses(config))
             systemd.notify("READY=1")
             ready()
-            await stop.wait()
+            with stall.watched(lambda: app.pulse.beaten, config.gateway.stall, config.gateway.data_dir):
+                await stop.wait()
             systemd.notify("STOPPING=1")
             await app.stop()
+    except BaseExceptionGroup as group:
+        raise group.exceptions[0] if len(group.exceptions) == 1 else group from None
     finally:
         await journal.close()
     log.info("stopped")

@@ -36,6 +36,7 @@ class GatewayOptions(Strict):
 
     site: Id = Field("site", description="names this gateway in topics, tags and on the page")
     data_dir: Path = Field(Path("/var/lib/assaygate"), description="journal and state; a local disk")
+    stall: Duration = Field(60.0, ge=5, description="a daemon that stands still for so long ends, to be started anew")
 
 
 class JournalOptions(Strict):

@@ -10,6 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from gateway.pulse import SIGNS
+
 if TYPE_CHECKING:
     from gateway.views import AppViews
     from gateway.web.queries import Standing
@@ -35,6 +37,8 @@ class GatewayMetrics(Collector):
         yield cursors
         yield from self._devices()
         yield from self._sinks()
+        for name, value in self._views.signs.items():
+            yield GaugeMetricFamily(SIGNS[name].metric, SIGNS[name].meaning, value)
         alarms = GaugeMetricFamily("assaygate_alarms", "Alarms that are not normal", labels=("priority", "state"))
         counts: dict[tuple[str, str], int] = {}
         for alarm in self._views.open_alarms():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +86,10 @@ class AppViews:
             for alarm in self._app.config.alarms
             if (alarm.when.above is not None or alarm.when.below is not None) and fnmatchcase(device, alarm.when.device)
         ]
+
+    @property
+    def signs(self) -> Mapping[str, float]:
+        return self._app.signs
 
     def sinks(self) -> list[dict[str, Any]]:
         return [asdict(sink.state) for sink in self._app.sinks.values()]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from drivers.kit.durations import written
 from gateway.alarms.options import AlarmOptions, Priority, When
+from gateway.pulse import SIGNS
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -23,6 +24,10 @@ def defaults(config: Config) -> list[AlarmOptions]:
         AlarmOptions(id="link-lost", when=When(fault=True), priority=Priority.HIGH, title="Instrument not connected",
                      text="Look at cable, power and address."),
     ]  # fmt: skip
+    for name, sign in SIGNS.items():
+        back = {"clear_below" if sign.above is not None else "clear_above": sign.back}
+        when = When(gateway=name, above=sign.above, below=sign.below, delay=sign.lasting, **back)
+        made.append(AlarmOptions(id=name, when=when, priority=Priority.HIGH, title=sign.title, text=sign.text))
     for device in config.devices:
         if device.silent is not None:
             when = When(device=device.id, silent=written(device.silent))

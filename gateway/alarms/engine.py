@@ -29,6 +29,7 @@ from gateway.journal.schema import ALARMS
 from gateway.journal.store import Journal
 from gateway.journal.transaction import Transaction
 from gateway.links.link import LinkState
+from gateway.pulse import SIGNS
 
 if TYPE_CHECKING:
     from gateway.alarms.notify import Notifications
@@ -55,6 +56,9 @@ class Surroundings(Protocol):
 
     @property
     def sinks(self) -> Mapping[str, Sink]: ...
+
+    @property
+    def signs(self) -> Mapping[str, float]: ...
 
 
 class AlarmEngine:
@@ -169,7 +173,9 @@ class AlarmEngine:
             found = []
             for alarm in self._options:
                 when = alarm.when
-                if alarm.id in ("journal", "link-lost") or when.quarantine is not None or when.behind is not None:
+                if alarm.id in ("journal", "link-lost"):
+                    continue
+                if when.quarantine is not None or when.behind is not None or when.gateway is not None:
                     continue
                 if fnmatchcase(seen.device, when.device) and fnmatchcase(seen.quantity, when.quantity):
                     quantity = "" if by_device(when) else seen.quantity
@@ -207,6 +213,8 @@ class AlarmEngine:
                 for name, session in self._around.sessions.items():
                     waiting = session.link_state is LinkState.WAITING
                     self._told(alarm, name, waiting, now, session.link_detail, delay=LINK_LOST_FOR)
+            elif when.gateway is not None:
+                self._sign(alarm, when.gateway, now)
             elif when.behind is not None:
                 for name, sink in self._around.sinks.items():
                     if fnmatchcase(name, when.sink):
@@ -218,6 +226,12 @@ class AlarmEngine:
             elif when.quarantine is not None:
                 words = f"{self._quarantined} messages not understood"
                 self._told(alarm, "", self._quarantined >= when.quarantine, now, words, self._quarantined)
+
+    def _sign(self, alarm: AlarmOptions, sign: str, now: float) -> None:
+        value, instance = self._around.signs.get(sign), self._instance(alarm, "", "")
+        if value is not None and instance:
+            unit = SIGNS[sign].unit
+            instance.condition.feed(Seen(0, "", sign, "status", value, None, None, False, now, now, unit))
 
     def _told(
         self, alarm: AlarmOptions, name: str, is_true: bool, now: float, words: str,

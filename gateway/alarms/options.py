@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from drivers.kit.durations import Duration
+from gateway.pulse import SIGNS
 from gateway.secrets import SecretRef
 
 
@@ -43,6 +44,7 @@ class When(_Strict):
     device: str = Field("*", description="device ids, with * and ?")
     quantity: str = Field("*", description="quantities, with * and ?")
     sink: str = Field("*", description="sink ids, for `behind`")
+    gateway: str | None = Field(None, description="a sign of the gateway itself, with above or below")
     above: float | None = None
     below: float | None = None
     clear_below: float | None = Field(None, description="deadband of `above`")
@@ -67,6 +69,8 @@ class When(_Strict):
             raise ValueError(f"says no condition. Write one of {', '.join(CONDITIONS)}.")
         if len(given) > 1 and set(given) != {"above", "below"}:
             raise ValueError(f"says {' and '.join(given)} at once. Write one alarm for each.")
+        if self.gateway is not None and (self.gateway not in SIGNS or given[0] not in ("above", "below")):
+            raise ValueError(f"gateway is one of {', '.join(SIGNS)}, with above or below.")
         if self.clear_below is not None and (self.above is None or self.clear_below > self.above):
             raise ValueError("clear_below belongs to above and is not greater than it.")
         if self.clear_above is not None and (self.below is None or self.clear_above < self.below):

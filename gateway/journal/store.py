@@ -36,6 +36,10 @@ log = structlog.get_logger()
 GROUP = 2000  # most operations one commit may share
 CHECK = "Check the folder's owner and the disk."
 NO_WRITER = "the journal's writer failed: the daemon ends, to be started anew"
+FULL = "the disk is full: nothing is acknowledged until there is space"
+GONE = (
+    "the journal's file was moved or removed while in use: nothing is acknowledged until it is back, or we start anew"
+)
 PRESSED = 8 << 20  # bytes waiting for a commit above which instruments are held back
 # SQLite's primary result codes that speak of the disk and not of the statement.
 DISK = frozenset(
@@ -76,6 +80,9 @@ class Journal:
         self.secret = b""  # what seals are made with
         self.commits = 0
         self.commit_seconds = 0.0
+        self._slowest = 0.0
+        self._committing = 0.0  # when the commit under way began; 0: none is
+        self._inode = 0  # of the file the writer has open
         self._folder = Folder(data_dir)
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Keep | _Job | None] = queue.SimpleQueue()
@@ -123,6 +130,17 @@ class Journal:
     def pressed(self) -> bool:
         """True while so much waits for the disk that instruments should be held back."""
         return self._waiting > PRESSED
+
+    @property
+    def waiting(self) -> int:
+        """Bytes kept but not durable yet."""
+        return self._waiting
+
+    def slowest(self) -> float:
+        """Seconds the slowest commit took since the last call, one still under way included."""
+        began, slowest = self._committing, self._slowest
+        self._slowest = 0.0
+        return max(slowest, time.perf_counter() - began if began else 0.0)
 
     def when_relieved(self, call: Callable[[], None]) -> None:
         """Call once on the loop when `pressed` has passed."""
@@ -228,27 +246,39 @@ class Journal:
                     _tidy(db)
                 continue
             full = not self._folder.reserved()  # then only our own records are written
-            if full and not self.trouble:
-                self.trouble = "the disk is full: nothing is acknowledged until there is space"
-                log.error("journal cannot commit", error=self.trouble, path=str(self.path))
-            group = [item for item in waiting if not full or isinstance(item, _Job)]
+            trouble = FULL if full else "" if db is None or self._in_place() else GONE
+            if trouble and not self.trouble:
+                log.error("journal cannot commit", error=trouble, path=str(self.path))
+            group = [item for item in waiting if not trouble or (full and isinstance(item, _Job))]
             try:
                 if db is None:
-                    db = connect(self.path)
+                    db = self._open()
                 if group:
                     self._commit(db, group)
-                self.trouble = self.trouble if full else ""
-                waiting = [item for item in waiting if full and isinstance(item, Keep)]
+                self.trouble = trouble
+                waiting = [item for item in waiting if isinstance(item, Keep) or not full] if trouble else []
             except sqlite3.Error as error:
                 db = self._fail(db, error)
+            if waiting:
                 if self._stop.is_set():
                     break
-            if waiting:
                 self._stop.wait(0.5)
         if db:
             with contextlib.suppress(sqlite3.Error):
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             db.close()
+
+    def _open(self) -> sqlite3.Connection:
+        db = connect(self.path)
+        self._inode = self.path.stat().st_ino
+        return db
+
+    def _in_place(self) -> bool:
+        """Whether what is written is still the journal others find there."""
+        try:
+            return self.path.stat().st_ino == self._inode
+        except OSError:
+            return False
 
     def _gather(self, waiting: list[Keep | _Job]) -> bool:
         """Add what has come in; waits only where nothing is waiting yet. True when the journal closes."""
@@ -271,15 +301,17 @@ class Journal:
         return False
 
     def _commit(self, db: sqlite3.Connection, group: list[Keep | _Job]) -> None:
-        started = time.perf_counter()
+        started = self._committing = time.perf_counter()
         lone = group[0]
         if len(group) == 1 and isinstance(lone, Keep) and lone.simple:
             # A statement by itself is a transaction: most of what one instrument alone waits for is spared.
             ids, jobs, seq = [(lone, Transaction(db).keep(lone))], list[_Job](), 0
         else:
             ids, jobs, seq = self._together(db, group)
+        took, self._committing = time.perf_counter() - started, 0.0
         self.commits += 1
-        self.commit_seconds += time.perf_counter() - started
+        self.commit_seconds += took
+        self._slowest = max(self._slowest, took)
         with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is waiting any more
             self._loop.call_soon_threadsafe(self._committed, ids, jobs, seq)
 
@@ -351,7 +383,7 @@ class Journal:
         one's pages cannot be trusted to be on the disk)."""
         if not self.trouble:
             log.error("journal cannot commit", error=str(error), path=str(self.path))
-        self.trouble = str(error)
+        self.trouble, self._committing = str(error), 0.0
         if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
             with contextlib.suppress(OSError):
                 self._folder.spend()

@@ -153,7 +153,7 @@ async def until(engine: AlarmEngine, count: int) -> None:
 
 
 async def test_an_alarm_survives_a_restart_as_it_stood(journal: Journal) -> None:
-    around = SimpleNamespace(sessions={}, sinks={})
+    around = SimpleNamespace(sessions={}, sinks={}, signs={})
     config = parse(CONFIG)
     await journal.write(lambda t: t.observe([reading(1, -80.0), reading(2, -60.0)]))
     engine = AlarmEngine(config, journal, around)
@@ -172,3 +172,19 @@ async def test_an_alarm_survives_a_restart_as_it_stood(journal: Journal) -> None
     await until(again, 0)
     bodies = await journal.read(lambda db: [row[0] for row in db.execute("SELECT body FROM audit ORDER BY n")])
     assert [orjson.loads(body)["transition"] for body in bodies] == ["raised", "acknowledged", "cleared"]
+
+
+async def test_a_sign_of_the_gateway_itself_has_its_deadband_whatever_the_clock_does(journal: Journal) -> None:
+    signs: dict[str, float] = {}
+    engine = AlarmEngine(parse(""), journal, SimpleNamespace(sessions={}, sinks={}, signs=signs))
+
+    def told(free: float, now: float) -> list[str]:
+        signs["disk-low"] = free
+        engine.tick(now)
+        return [alarm.id for alarm in engine.open_alarms() if alarm.state == "unacknowledged"]
+
+    assert told(5e9, 1000.0) == []
+    assert told(0.9e9, 1001.0) == ["disk-low"]
+    assert told(1.1e9, 1002.0) == ["disk-low"]
+    assert told(1.3e9, 500.0) == []
+    assert told(0.9e9, 501.0) == ["disk-low"]

@@ -194,6 +194,7 @@ async def test_health_readiness_and_metrics(web: Served, client: aiohttp.ClientS
     assert "assaygate_journal_seq 1.0" in lines
     assert 'assaygate_device_up{device="freezer-1"} 1.0' in lines
     assert "assaygate_quarantined 0.0" in lines
+    assert "assaygate_disk_free_bytes 5e+09" in lines
 
 
 async def events(answer: aiohttp.ClientResponse, count: int) -> list[tuple[int, Any]]:

@@ -44,6 +44,11 @@ def forget_what_failed() -> None:
     setattr(store.Journal, "_commit", commit)  # noqa: B010 - another shape on purpose
 
 
+def wherever_it_is() -> None:
+    """The file that is written to need not be the journal."""
+    setattr(store.Journal, "_in_place", lambda _self: True)  # noqa: B010 - another shape on purpose
+
+
 def swallow() -> None:
     """Every seventh whole message is acknowledged and never written."""
     real = store.Journal.keep

@@ -62,6 +62,20 @@ def held(room: Room) -> Tally:
     return load.tally(daemon)
 
 
+def moved(room: Room) -> Tally:
+    """Somebody moves the journal's file away: what is written now nobody would find. It comes back, and all goes on."""
+    load, daemon = _bench(room)
+    file = daemon.data_dir / FILE
+    for _ in range(room.scale):
+        file.rename(file.with_suffix(".away"))
+        room.check(load.stands_still(), "acknowledged what is in no journal")
+        status, said = daemon.get("/readyz")
+        room.check(status == 503 and b"moved" in said, f"/readyz says {status} {said[:200]!r}")
+        file.with_suffix(".away").rename(file)
+        room.check(load.goes_on(), "does not go on")
+    return load.tally(daemon)
+
+
 def killed_at_every_boundary(room: Room) -> Tally:
     """Before and after a page is written, before and after it is flushed: the acknowledgement comes after all four."""
     chance = random.Random(20260115)
@@ -102,6 +116,7 @@ ROWS: Final = (
     Row("disk", "flush error", partial(refuses, {"sync": IOERR_FSYNC}), TOO_EARLY),
     Row("disk", "500 ms a flush", slow, ("core.swallow",)),
     Row("disk", "held by another program", held, ("core.acknowledge_first",)),
+    Row("disk", "journal moved while in use", moved, ("core.wherever_it_is",)),
     Row("disk", "kill -9 at every boundary of a commit", killed_at_every_boundary, ("core.acknowledge_first",)),
     Row("disk", "power cut at any moment", power, ("core.lazy",)),
 )
