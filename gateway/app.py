@@ -7,6 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from gateway import control, stall, systemd
 from gateway.config import Config, ConfigError, Device, load
 from gateway.decode import Decoder, Reading
 from gateway.journal import retention
+from gateway.journal.age import Age, age
 from gateway.journal.schema import ALARMS, REFUSED, SINK
 from gateway.journal.sealer import Sealer
 from gateway.journal.store import Journal
@@ -57,6 +59,7 @@ class App:
         self.pulse = Pulse(journal, config.gateway.data_dir)
         self.ready = asyncio.Event()
         self.reload_error = ""
+        self.age: Age | None = None  # once retention runs
         self._path = path
         self._links = Links(config, journal, self._unclaimed)
         self._sealer = Sealer(journal, journal.secret)
@@ -120,11 +123,18 @@ class App:
 
     async def _tidy(self) -> None:
         """Remove what is due, a step at a time, so that instruments' commits go in between."""
-        options = self.config.journal
         await self._sealer.caught_up.wait()  # what has no seal yet is not removed
+        watch = self.age = await self.journal.read(lambda db: age(db, time.time()))
+        looked = time.monotonic()
         while True:
+            options, now = self.config.journal, time.monotonic()
+            watch.look(time.time(), now - looked)
+            looked = now
             readers = [ALARMS, *(f"{SINK}{sink}" for sink in self.sinks)]
-            gone = await self.journal.write(lambda t: retention.step(t, options.keep, options.keep_bytes, readers))  # noqa: B023 - awaited
+            step = partial(retention.step, believed=watch.believed)
+            gone = await self.journal.write(lambda t: step(t, options.keep, options.keep_bytes, readers))  # noqa: B023 - awaited
+            if watch.due:
+                await self.journal.write(watch.save)
             await asyncio.sleep(0 if gone else TIDY_EVERY)
 
     async def _look(self) -> None:

@@ -114,6 +114,8 @@ class AppViews:
         found += [
             {"part": f"sink:{sink['id']}", "detail": sink["last_error"]} for sink in self.sinks() if sink["last_error"]
         ]
+        if self._app.config.journal.keep and self._app.age and self._app.age.trouble:
+            found.append({"part": "retention", "detail": self._app.age.trouble})
         if self._app.reload_error:
             found.append({"part": "configuration", "detail": self._app.reload_error})
         return found

@@ -3,7 +3,7 @@
 Each step is one short transaction that goes on where the last one stopped, so its cost does not grow with the
 journal. Nothing is removed that a reader has not passed, that has no seal yet or that stands open in quarantine, and
 never the newest row: positions are counted on from it. The audit chain says beforehand up to where removing may go:
-whatever is missing beyond that was not removed here.
+whatever is missing beyond that was not removed here. Whether the clock may say what is old: `gateway.journal.age`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from collections.abc import Iterable
 from itertools import takewhile
 
 from gateway.journal import seals
+from gateway.journal.age import CURSOR as CURSOR
+from gateway.journal.age import UNSET
 from gateway.journal.schema import DECODE
 from gateway.journal.transaction import Transaction, read_cursor
 
 STEP = 500
 AHEAD = 100 * STEP  # rows one announcement covers where the journal's size is what counts
-CURSOR = "retention"  # its own cursor: up to where raw rows are gone, but for those in quarantine
 
 
 def removable(db: sqlite3.Connection, readers: Iterable[str]) -> tuple[int, int]:
@@ -50,22 +51,28 @@ def used_bytes(db: sqlite3.Connection) -> int:
 
 
 def step(
-    transaction: Transaction, keep_seconds: float | None, keep_bytes: int | None, readers: Iterable[str] = ()
+    transaction: Transaction,
+    keep_seconds: float | None,
+    keep_bytes: int | None,
+    readers: Iterable[str] = (),
+    believed: float | None = None,
 ) -> int:
-    """Remove at most STEP raw rows and as much of what was made of them; how many entries went. 0: nothing is due."""
+    """Remove at most STEP raw rows and as much of what was made of them; how many entries went. 0: nothing is due.
+    `believed`: the time (unix seconds) ages are told by; None: what the clock says."""
     db = transaction.db
     over = keep_bytes is not None and used_bytes(db) > keep_bytes
     if keep_seconds is None and not over:
         return 0
     at = read_cursor(db, CURSOR)
-    upto = at.seq if at else 0
-    announced = int(at.state.get("announced", 0)) if at else 0
+    upto = at.seq if at else 0  # up to where raw rows are gone, but for those in quarantine
+    state = at.state if at else {}
+    announced = int(state.get("announced", 0))
     raw_limit, seq_limit = removable(db, readers)
     rows = db.execute(
         "SELECT id, received FROM raw WHERE id > ? AND id <= ? ORDER BY id LIMIT ?", (upto, raw_limit, STEP)
     ).fetchall()
-    cutoff = time.time_ns() - int((keep_seconds or 0) * 1e9)
-    due = rows if over else list(takewhile(lambda row: row[1] < cutoff, rows))
+    cutoff = int(((time.time() if believed is None else believed) - (keep_seconds or 0)) * 1e9)
+    due = rows if over else _aged(db, rows, cutoff)
     gone = _resolved(db, upto)
     if due:
         last = due[-1][0]
@@ -73,7 +80,7 @@ def step(
             announced = min(raw_limit, last + AHEAD) if over else max(last, _older(db, last, raw_limit, cutoff))
             transaction.audit("retention", raw=announced, seq=_made_of(db, announced))
         gone += _raws(db, upto, last)
-        transaction.advance(CURSOR, last, {"announced": announced})
+        transaction.advance(CURSOR, last, {**state, "announced": announced})
         upto = last
     gone += _observations(db, upto, seq_limit)
     seals.drop(db, upto, STEP)
@@ -81,6 +88,20 @@ def step(
         for _ in range(STEP):
             db.execute("PRAGMA incremental_vacuum(1)")  # one page a call, however many are asked for
     return gone + len(due)
+
+
+def _aged(db: sqlite3.Connection, rows: list[tuple[int, int]], cutoff: int) -> list[tuple[int, int]]:
+    """The first of these rows, as far as they are old. How old one is that came before our clock was set, the next
+    one that came afterwards tells."""
+    due = list(takewhile(lambda row: row[1] < cutoff, rows))
+    unset = int(UNSET * 1e9)
+    if due and due[-1][1] < unset:
+        query = "SELECT received FROM raw WHERE id > ? AND received >= ? ORDER BY id LIMIT 1"
+        after = db.execute(query, (due[-1][0], unset)).fetchone()
+        if after is None or after[0] >= cutoff:
+            while due and due[-1][1] < unset:
+                due.pop()
+    return due
 
 
 def _newest(db: sqlite3.Connection, position: str, table: str) -> int:

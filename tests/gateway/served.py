@@ -152,6 +152,7 @@ async def served(folder: Path, options: HttpOptions | None = None, config: str =
         readings={},
         sinks={},
         reload_error="",
+        age=None,
         signs={"disk-low": 5e9},
         supervisor=SimpleNamespace(parts={"decode": Part("decode", running=True)}),
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.journal import retention
+from gateway.journal.age import LEAP, REST, Age, age
 from gateway.journal.schema import ALARMS, BROKEN, DECODE, LAST, PART, REFUSED
 from gateway.journal.store import Journal
 from gateway.journal.transaction import Row, Transaction, read_message
@@ -145,3 +146,86 @@ async def test_the_newest_row_stays_so_that_no_position_comes_twice(journal: Jou
     with sqlite3.connect(journal.path) as db:
         assert read_message(db, 100) is not None
     assert await journal.write(lambda t: add(t, 1, b"new")) == 101
+
+
+# ---- a clock that leaps
+
+NOW = 1_800_000_000.0  # unix seconds
+YEARS = 3 * 365 * DAY
+
+
+def test_a_clock_that_leaps_ahead_is_not_believed_for_a_day_of_running_time() -> None:
+    watch = Age(NOW)
+    watch.look(NOW + 60, 60)
+    assert watch.trouble == ""
+    for minute in range(2, 24 * 60 + 2):
+        watch.look(NOW + YEARS + 60 * minute, 60)
+        assert "ahead by 1095.0 days" in watch.trouble
+    watch.look(NOW + YEARS + DAY + 120, 60)
+    assert watch.trouble == ""
+    watch.look(NOW + YEARS + DAY + 180, 60)
+    assert watch.trouble == ""
+
+
+def test_a_clock_put_right_is_believed_at_once() -> None:
+    watch = Age(NOW)
+    watch.look(NOW, 0)
+    watch.look(NOW + 2 * LEAP, 60)
+    assert watch.trouble
+    watch.look(NOW + 120, 60)
+    assert watch.trouble == ""
+
+
+def test_a_clock_set_a_little_or_back_is_believed() -> None:
+    watch = Age(NOW)
+    for wall in (NOW, NOW + LEAP / 2, NOW - 5 * LEAP, NOW - 4.5 * LEAP):
+        watch.look(wall, 60)
+        assert watch.trouble == ""
+
+
+def test_a_daemon_that_was_off_for_days_is_no_leap_and_for_years_is_one() -> None:
+    for off, leapt in ((2 * DAY, False), (YEARS, True)):
+        watch = Age(NOW)
+        watch.look(0.0, 0)  # before the network tells the time
+        watch.look(30.0, 30)
+        watch.look(NOW + off, 30)
+        assert bool(watch.trouble) is leapt
+
+
+async def test_a_leap_outlives_a_restart(journal: Journal) -> None:
+    """Rows that came during the leap have its time: the newest of them proves nothing."""
+    await journal.write(lambda t: fill(t, 10))
+    wall = time.time()
+    watch = await journal.read(lambda db: age(db, wall))
+    watch.look(wall, 0)
+    watch.look(wall + YEARS, 60)
+    assert watch.due
+    await journal.write(watch.save)
+    assert not watch.due
+    await journal.write(lambda t: add(t, int((wall + YEARS) * 1e9), b"during the leap"))
+    again = await journal.read(lambda db: age(db, wall + YEARS))
+    again.look(wall + YEARS, 0)
+    assert again.trouble
+    assert again.rest <= REST
+    await sweep(journal)
+    assert (await journal.read(lambda db: age(db, wall + YEARS))).rest == again.rest, "retention keeps what is noted"
+
+
+async def test_a_clock_years_ahead_of_the_journal_at_the_start_is_a_leap(journal: Journal) -> None:
+    await journal.write(lambda t: fill(t, 10))
+    watch = await journal.read(lambda db: age(db, time.time() + YEARS))
+    watch.look(time.time() + YEARS, 0)
+    assert watch.trouble
+
+
+async def test_what_came_before_the_clock_was_set_is_as_old_as_what_came_next(journal: Journal) -> None:
+    def early(transaction: Transaction) -> None:
+        for n in range(retention.STEP + 10):
+            add(transaction, n * 10**9, b"1970")
+        fill(transaction, 4)
+
+    await journal.write(early)
+    await sweep(journal)
+    assert (await left(journal))[0] == retention.STEP + 10 + 40, "nothing of it is known to be five days old"
+    await sweep(journal, 2 * DAY + 60)
+    assert (await left(journal))[0] == 20, "what came next is old"
