@@ -35,6 +35,11 @@ class _Look:
     mtime: int  # nanoseconds, as is the next
     ctime: int
 
+    @property
+    def shown(self) -> str:
+        """The name as text: what is not UTF-8 in it (a share of an old system) as `\\xNN`."""
+        return os.fsencode(self.name).decode(errors="backslashreplace")
+
     @staticmethod
     def of(name: str, status: os.stat_result) -> _Look:
         return _Look(name, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
@@ -131,22 +136,22 @@ class FileLink:
     async def _take(self, look: _Look, ear: Ear, port: FolderPort) -> None:
         self._taken.add(look)
         if look.size > self._options.max_bytes:
-            log.warning("file too large, left where it is", folder=port.peer, file=look.name, bytes=look.size)
+            log.warning("file too large, left where it is", folder=port.peer, file=look.shown, bytes=look.size)
             return
         path = self._options.path / look.name
         try:
-            data = await asyncio.to_thread(path.read_bytes)
+            data = await asyncio.to_thread(_content, path, look.size + 1)
         except OSError as error:
             self._taken.discard(look)
-            log.warning("file cannot be read", folder=port.peer, file=look.name, why=error.strerror)
+            log.warning("file cannot be read", folder=port.peer, file=look.shown, why=error.strerror)
             return
         if len(data) != look.size or not await asyncio.to_thread(self._unchanged, look):
             self._taken.discard(look)  # it was written to while it was read
             return
-        key = f"{look.name}|{look.size}|{look.mtime}|{hashlib.sha256(data).hexdigest()}"
+        key = f"{look.shown}|{look.size}|{look.mtime}|{hashlib.sha256(data).hexdigest()}"
         if not await self._seen(key):
             durable = asyncio.Event()
-            ear.received(port, Chunk(data, look.name, whole=True, key=key), durable.set)
+            ear.received(port, Chunk(data, look.shown, whole=True, key=key), durable.set)
             await durable.wait()
         await asyncio.to_thread(self._dispose, look, path)
 
@@ -160,4 +165,11 @@ class FileLink:
                 self._options.move_to.mkdir(parents=True, exist_ok=True)
                 shutil.move(path, self._options.move_to / path.name)
         except OSError as error:
-            log.warning("file was read but cannot be removed", file=str(path), why=error.strerror)
+            log.warning("file was read but cannot be removed", file=look.shown, why=error.strerror)
+
+
+def _content(path: Path, most: int) -> bytes:
+    """At most so many bytes of it. What took a file's name since the folder was listed, a link out of the folder or a
+    pipe nobody writes to, is not followed and not waited for. Errors: OSError."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+        return file.read(most)

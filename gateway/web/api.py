@@ -164,7 +164,7 @@ class Api:
 
     async def stream(self, request: Request) -> Response:
         given = request.headers.get("last-event-id") or request.query_params.get("after")
-        if given and not given.isdigit():
+        if given and not _is_number(given):
             raise ApiError(400, "Last-Event-ID is a seq", "Send a whole number.")
         after = int(given) if given else self._journal.observations.at
         return StreamingResponse(
@@ -241,18 +241,23 @@ def _moment(request: Request, name: str) -> int | None:
         raise ApiError(400, f"{name}: {error}", "Write a time or an age.") from None
 
 
+def _is_number(given: str) -> bool:
+    """Whether it is a whole number as a journal's positions are; superscripts are digits to some."""
+    return given.isascii() and given.isdigit() and len(given) < 19
+
+
 def _integer(request: Request, name: str, default: int | None) -> int | None:
     given = request.query_params.get(name)
     if given is None:
         return default
-    if not (given.isascii() and given.isdigit() and len(given) < 19):
+    if not _is_number(given):
         raise ApiError(400, f"{name} is not a whole number", "Write digits.")
     return int(given)
 
 
 def _path_number(request: Request) -> int:
     given = request.path_params["id"]
-    if not (given.isascii() and given.isdigit() and len(given) < 19):
+    if not _is_number(given):
         raise ApiError(404, f"{given!r} is not a number", "Take an id from a list.")
     return int(given)
 
