@@ -18,8 +18,8 @@ from gateway.account import account
 from gateway.config import Config
 from gateway.journal import audit, seals
 from gateway.journal.export import WRITERS, Selection, lines
+from gateway.journal.opening import JournalError
 from gateway.journal.schema import FILE, connect
-from gateway.journal.store import JournalError
 from gateway.readings import readings
 
 _AGE = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")

@@ -16,8 +16,8 @@ from typing import Any, Final
 from drivers.kit.observation import Kind
 from gateway.journal import audit, seals
 from gateway.journal.folder import Folder, InUseError
+from gateway.journal.opening import JournalError
 from gateway.journal.schema import DECODE, FILE, REFUSED, connect, migrate
-from gateway.journal.store import JournalError
 from gateway.journal.transaction import COLUMNS, Row, Transaction, read_cursor
 from gateway.observation import Observation
 

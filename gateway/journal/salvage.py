@@ -18,10 +18,10 @@ import orjson
 from drivers.kit.exchange import Reason
 from gateway.journal import audit, retention, seals
 from gateway.journal.copies import go_on_after, taken
+from gateway.journal.opening import JournalError
 from gateway.journal.pages import Pages, Value
 from gateway.journal.schema import ALARMS, DECODE, FILE, REFUSED, SINK, connect, migrate
 from gateway.journal.seals import Seal
-from gateway.journal.store import JournalError
 from gateway.journal.transaction import Transaction, read_cursor
 
 REPORT: Final = "salvage.json"

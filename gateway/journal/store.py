@@ -26,9 +26,10 @@ import structlog
 from gateway.journal import seals
 from gateway.journal.bell import Bell
 from gateway.journal.folder import Folder, InUseError
+from gateway.journal.opening import JournalError, check, damaged, prepare
 from gateway.journal.redelivery import find
-from gateway.journal.schema import BROKEN, DECODE, FILE, PART, SchemaError, connect, migrate
-from gateway.journal.transaction import Cursor, Keep, RawMessage, Transaction, follow, read_cursor, read_message
+from gateway.journal.schema import FILE, PART, SchemaError, connect
+from gateway.journal.transaction import Cursor, Keep, RawMessage, Transaction, read_cursor, read_message
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -56,10 +57,6 @@ DISK = frozenset(
 )
 
 
-class JournalError(Exception):
-    """The journal cannot be opened; the message says what to do."""
-
-
 class _Job:
     """A function to run in the writer's transaction, and where its answer goes."""
 
@@ -82,6 +79,9 @@ class Journal:
         self.commit_seconds = 0.0
         self._slowest = 0.0
         self._committing = 0.0  # when the commit under way began; 0: none is
+        self._unchecked = False  # its pages have not been looked at since the start
+        self._check: asyncio.Task[None] | None = None
+        self._damage = ""
         self._inode = 0  # of the file the writer has open
         self._folder = Folder(data_dir)
         self._loop = asyncio.get_running_loop()
@@ -113,6 +113,8 @@ class Journal:
             damaged = getattr(error, "sqlite_errorcode", 0) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
             remedy = f"It is damaged: assaygate salvage {data_dir} NEW_FOLDER." if damaged else CHECK
             raise JournalError(f"{journal.path}: {error}. {remedy}") from error
+        if journal._unchecked:
+            journal._check = asyncio.create_task(journal._check_all(), name="journal-check")
         raws, observations = await journal.read(_last)
         journal.raws.ring(raws)
         journal.observations.ring(observations)
@@ -192,6 +194,9 @@ class Journal:
 
     async def close(self) -> None:
         """Commit what waits (unless the disk refuses) and close."""
+        if self._check:
+            self._check.cancel()
+            await asyncio.gather(self._check, return_exceptions=True)
         self._stop.set()
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
@@ -201,25 +206,22 @@ class Journal:
     # ---- the writer thread
 
     def _prepare(self) -> None:
-        self._folder.take()
-        self.secret = seals.key(self.path.parent, make=True)
-        fresh = not self.path.exists()
-        db = connect(self.path)
+        self.secret, self._unchecked = prepare(self.path, self._folder)
+
+    async def _check_all(self) -> None:
+        """What takes minutes: instruments are served meanwhile."""
+        db = connect(self.path, read_only=True)
+        checking = asyncio.ensure_future(asyncio.to_thread(check, db))
         try:
-            self.path.chmod(0o600)
-            migrate(db)
-            if not fresh and self._folder.left_running:
-                (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
-                if verdict != "ok":
-                    raise JournalError(
-                        f"{self.path} is damaged ({verdict}). Keep a copy of the folder, then: assaygate salvage "
-                        f"{self.path.parent} NEW_FOLDER"
-                    )
-            _close_unfinished(db)
+            if verdict := await asyncio.shield(checking):
+                self.trouble = self._damage = damaged(self.path, verdict)
+                log.error("journal damaged", error=verdict, path=str(self.path))
+        except asyncio.CancelledError:
+            db.interrupt()
+            await asyncio.gather(checking, return_exceptions=True)
+            raise
         finally:
             db.close()
-        self._folder.running()
-        self._folder.reserved()
 
     def _write(self) -> None:
         """Without its writer the daemon would listen and never acknowledge; started anew, it does."""
@@ -246,17 +248,17 @@ class Journal:
                     _tidy(db)
                 continue
             full = not self._folder.reserved()  # then only our own records are written
-            trouble = FULL if full else "" if db is None or self._in_place() else GONE
+            trouble = self._damage or (FULL if full else "" if db is None or self._in_place() else GONE)
             if trouble and not self.trouble:
                 log.error("journal cannot commit", error=trouble, path=str(self.path))
-            group = [item for item in waiting if not trouble or (full and isinstance(item, _Job))]
+            group = [item for item in waiting if not trouble or (trouble == FULL and isinstance(item, _Job))]
             try:
                 if db is None:
                     db = self._open()
                 if group:
                     self._commit(db, group)
                 self.trouble = trouble
-                waiting = [item for item in waiting if isinstance(item, Keep) or not full] if trouble else []
+                waiting = [item for item in waiting if isinstance(item, Keep) or trouble != FULL] if trouble else []
             except sqlite3.Error as error:
                 db = self._fail(db, error)
             if waiting:
@@ -420,25 +422,6 @@ def _last(db: sqlite3.Connection) -> tuple[int, int]:
 
 def _last_audit(db: sqlite3.Connection) -> int:
     return int(db.execute("SELECT coalesce(max(n), 0) FROM audit").fetchone()[0])
-
-
-def _close_unfinished(db: sqlite3.Connection) -> None:
-    """Messages that were under way when the last process ended: what was acknowledged of them gets decoded.
-
-    The decoder's cursor remembers those that had begun before it; the rows after it tell the rest.
-    """
-    cursor = read_cursor(db, DECODE) or Cursor(0)
-    begun = set(cursor.state.get("begun", ()))
-    for row in db.execute("SELECT id, message, state FROM raw WHERE id > ?", (cursor.seq,)):
-        follow(begun, *row)
-    db.execute("BEGIN IMMEDIATE")
-    for message in begun:
-        db.execute(
-            "INSERT INTO raw (message, state, device, channel, received, packet, codec, data)"
-            " SELECT ?1, ?2, device, channel, max(received), 0, 0, x'' FROM raw WHERE id>=?1 AND (id=?1 OR message=?1)",
-            (message, BROKEN),
-        )
-    db.execute("COMMIT")
 
 
 def _tidy(db: sqlite3.Connection) -> None:

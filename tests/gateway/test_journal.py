@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.journal import audit, folder, redelivery
-from gateway.journal.schema import BROKEN, FILE, LAST, PART, REFUSED, SchemaError
-from gateway.journal.store import Journal, JournalError
+from gateway.journal import audit, folder, opening, redelivery
+from gateway.journal.opening import JournalError
+from gateway.journal.schema import BROKEN, DECODE, FILE, LAST, PART, REFUSED, SchemaError
+from gateway.journal.store import Journal
 from gateway.journal.transaction import Keep, Row, Thread
 
 
@@ -226,3 +228,35 @@ def test_a_daemon_whose_writer_fails_ends_and_says_so(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert "writer failed" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("ended_well", [True, False])
+async def test_a_large_journal_is_served_while_it_is_looked_at_and_damage_stops_acknowledging(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ended_well: bool
+) -> None:
+    journal = await Journal.open(tmp_path)
+    for _ in range(300):
+        last = await keep(journal, os.urandom(3000))
+    await journal.write(lambda t: t.advance(DECODE, last, {"broken": [], "begun": []}))
+    await journal.close()
+    with (tmp_path / FILE).open("r+b") as file:
+        for page in range(40, 140):
+            file.seek(page * 4096)
+            file.write(b"\xff" * 100)
+    if not ended_well:
+        (tmp_path / folder.RUNNING).touch()
+        with pytest.raises(JournalError, match="is damaged"):
+            await Journal.open(tmp_path)
+    monkeypatch.setattr(opening, "AT_ONCE", 0)
+    journal = await Journal.open(tmp_path)
+    try:
+        async with asyncio.timeout(20):
+            while not journal.trouble:
+                await asyncio.sleep(0.01)
+        assert "salvage" in journal.trouble
+        acknowledged: list[int] = []
+        journal.keep(Keep("reader-1", "peer", 0, b"late", LAST, acknowledged.append))
+        await asyncio.sleep(0.5)
+        assert not acknowledged
+    finally:
+        await journal.close()

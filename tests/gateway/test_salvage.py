@@ -18,11 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.journal import copies, retention, seals
+from gateway.journal.opening import JournalError
 from gateway.journal.pages import Pages, record, varint
 from gateway.journal.salvage import REPORT, salvage
 from gateway.journal.schema import DECODE, FILE, LAST, REFUSED, connect, migrate
 from gateway.journal.seals import SealKeyError
-from gateway.journal.store import JournalError
 from gateway.journal.transaction import Keep, Row, Transaction
 
 MESSAGES = 400
@@ -197,7 +197,7 @@ def test_what_retention_removed_does_not_come_back(tmp_path: Path) -> None:
     with closing(connect(tmp_path / "damaged" / FILE)) as db:
         transaction = Transaction(db)
         transaction.advance("sink:store", 200, {"floor": 200})
-        db.execute("UPDATE raw SET received=1 WHERE id<=150")
+        db.execute("UPDATE raw SET received=1460000000000000000 WHERE id<=150")
         while retention.step(transaction, 3600, None, ["sink:store"]):
             pass
     salvage(tmp_path / "damaged", tmp_path / "new")
