@@ -146,7 +146,9 @@ class Decoder:
             return
 
     def _batch(self, db: sqlite3.Connection, last: Outcome) -> Outcome:
-        outcome = Outcome(last.upto, dict(last.broken), set(last.begun))
+        latest = time.time() + PATIENCE  # later than that nothing is due, but by a clock that was put back since
+        broken = {message: (device, min(due, latest)) for message, (device, due) in last.broken.items()}
+        outcome = Outcome(last.upto, broken, set(last.begun))
         parts: dict[int, list[tuple[Any, ...]]] = {}
         query = f"SELECT {COLUMNS} FROM raw WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - constants
         for count, row in enumerate(db.execute(query, (last.upto, BATCH)), 1):

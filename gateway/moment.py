@@ -17,6 +17,7 @@ DAY: Final = 86_400.0  # seconds
 MOST_WAIT: Final = timedelta(days=30)  # between a measurement and its message, believed of a clock that is wrong
 MOST_AGE: Final = 10 * 366 * 86_400.0  # seconds
 MICROSECOND: Final = timedelta(microseconds=1)
+UNSET = "the gateway's clock was not set"
 CHANGED = "local time happens twice or never: the clocks changed"
 
 
@@ -77,8 +78,16 @@ def best(draft: Draft, received: datetime, clock: Clock) -> Moment:
     when it was received.
 
     A time before 2005 (of a clock that is not right now), more than a day ahead, or ahead by more than the device's
-    `clock_limit` is not believed. One with only a date is not midnight: the date stands in `device_time`.
+    `clock_limit` is not believed. One with only a date is not midnight: the date stands in `device_time`. Whatever came
+    before our own clock was set is in doubt.
     """
+    moment = _best(draft, received, clock)
+    if received >= EARLIEST:
+        return moment
+    return replace(moment, doubt="; ".join(filter(None, (moment.doubt, UNSET))))
+
+
+def _best(draft: Draft, received: datetime, clock: Clock) -> Moment:
     if draft.device_time is None:
         if draft.age is not None and 0 <= draft.age < MOST_AGE:
             return Moment(received - timedelta(seconds=draft.age))
@@ -96,7 +105,7 @@ def best(draft: Draft, received: datetime, clock: Clock) -> Moment:
     if said.day_only:
         return Moment(received, day_only=True)
     if received < EARLIEST:
-        return Moment(said.at, "the gateway's clock was not set", said.note)
+        return said
     if ahead > clock.limit:
         return Moment(_by_age(said, off, received), f"device clock ahead by {round(ahead)} s", offset=round(ahead))
     if off is not None and off < -clock.limit:

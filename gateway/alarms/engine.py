@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -45,6 +46,7 @@ SAVE_WITHIN = 1.0  # seconds, at a stop
 SAVE_EVERY = 5.0  # seconds the saved place may be behind; transitions are saved at once
 LOOK_EVERY = 10.0  # seconds between looks at quarantine
 LINK_LOST_FOR = 60.0
+SET_BACK = 5.0  # seconds by which a clock is put back rather than corrected
 MOST_INSTANCES = 20_000  # an instrument that invents quantities must not grow us without bound
 
 
@@ -82,6 +84,7 @@ class AlarmEngine:
         self._at = 0
         self._saved_at = 0.0
         self._looked_at = 0.0
+        self._ticked = math.inf
         self._transitions: deque[dict[str, Any]] = deque()
         self._quarantined = 0
         self._notify: Notifications | None = None
@@ -113,7 +116,7 @@ class AlarmEngine:
                 self._at = seq
             if self._catching_up and self._at >= head:
                 self._caught_up()
-            if self._transitions or self._clock() - self._saved_at > SAVE_EVERY:
+            if self._transitions or abs(self._clock() - self._saved_at) > SAVE_EVERY:
                 await self._save()
             if not rows:
                 await self._journal.observations.beyond(self._at)
@@ -122,7 +125,7 @@ class AlarmEngine:
         while True:
             await asyncio.sleep(TICK)
             now = self._clock()
-            if now - self._looked_at >= LOOK_EVERY:
+            if abs(now - self._looked_at) >= LOOK_EVERY:  # a clock that was put back does not hold it up
                 self._looked_at = now
                 await self._count_quarantine(now)
             if not self._catching_up:
@@ -132,8 +135,12 @@ class AlarmEngine:
 
     def tick(self, now: float) -> None:
         """Delays, silences, ends of shelving, and what the gateway itself shows. `now` in unix seconds."""
+        set_back = now < self._ticked - SET_BACK  # or, at the first tick, while we did not run
+        self._ticked = now
         self._look_around(now)
         for instance in list(self._instances.values()):
+            if set_back:
+                instance.condition.set_back(now)
             instance.condition.tick(now)
             self._settle(instance, now)
             life = instance.life

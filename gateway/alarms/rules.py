@@ -64,6 +64,10 @@ class Condition(Protocol):
 
     def feed(self, seen: Seen) -> None: ...
     def tick(self, now: float) -> None: ...
+    def set_back(self, now: float) -> None:
+        """The clock was put back to `now`: nothing has been seen later than that."""
+        ...
+
     def dump(self) -> list[Any]:
         """What must survive a restart, as JSON."""
         ...
@@ -101,6 +105,10 @@ class _Delayed:
     def tick(self, now: float) -> None:
         if self._since is not None and now - self._since >= self._delay:
             self.holds = True
+
+    def set_back(self, now: float) -> None:
+        self._since = None if self._since is None else min(self._since, now)
+        self._latest = min(self._latest, now)
 
     def dump(self) -> list[Any]:
         latest = None if self._latest == -math.inf else self._latest
@@ -220,6 +228,10 @@ class Rate(_Delayed):
         kept = [min(pair, key=lambda p: p[1]) if n % 2 else max(pair, key=lambda p: p[1])
                 for n, pair in enumerate(zip(points[::2], points[1::2], strict=False))]  # fmt: skip
         self._points = deque([*kept, points[-1]])
+
+    def set_back(self, now: float) -> None:
+        super().set_back(now)
+        self._points = deque(point for point in self._points if point[0] <= now)
 
     def dump(self) -> list[Any]:
         return [*super().dump(), list(self._points)]

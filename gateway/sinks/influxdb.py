@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from gateway.backoff import Backoff
+from gateway.journal.age import UNSET
 from gateway.journal.store import Journal
 from gateway.sinks.answer import Answer, Store, UnreachableError
 from gateway.sinks.lines import Lines, UnfitError
@@ -24,6 +25,7 @@ LOOK: Final = 5.0  # seconds between looks at whether the store was restarted
 CLOCK: Final = 2.0  # seconds by which the age of a store's process may be wrong
 SLICE: Final = 100  # lines made in one go: others get their turn on the event loop in between
 SMALLEST: Final = 50  # lines to which "too large" may shrink the batch for good
+FOREVER: Final = 1 << 63  # unix microseconds
 
 Line = tuple[int, bytes]  # seq, line
 
@@ -168,7 +170,9 @@ class InfluxSink:
 
     async def _make(self, batch: Batch) -> tuple[list[Line], dict[int, str]]:
         """The batch's lines, and what cannot be one."""
-        latest = time.time_ns() // 1000 + int(self._options.ahead * 1e6)
+        now = time.time()
+        # Before our clock is set every backlog is in its future: then the store may judge.
+        latest = int((now + self._options.ahead) * 1e6) if now >= UNSET else FOREVER
         lines: list[Line] = []
         unfit: dict[int, str] = {}
         for number, row in enumerate(batch.rows, 1):

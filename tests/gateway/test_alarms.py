@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.alarms import states
-from gateway.alarms.engine import AlarmEngine
+from gateway.alarms.engine import LINK_LOST_FOR, AlarmEngine
 from gateway.alarms.options import When
 from gateway.alarms.rules import Condition, Seen, build
 from gateway.alarms.states import Life, State
 from gateway.config import parse
 from gateway.journal.store import Journal
 from gateway.journal.transaction import Row
+from gateway.links.link import LinkState
 
 CONFIG = """
 [[devices]]
@@ -93,6 +94,25 @@ def test_a_silent_device_is_found_by_the_clock() -> None:
     assert rule.holds
     rule.feed(seen(32, 1))
     assert not rule.holds
+
+
+def test_a_clock_put_back_blinds_no_alarm() -> None:
+    """Five hours: what comes next is earlier than what was seen, and no older."""
+    warm = build(when(above=-70.0))
+    lasting = build(when(above=-70.0, **{"for": "10s"}))
+    rising = build(when(rises=5.0, within="10m"))
+    silent = build(when(silent="30s"))
+    for rule in (warm, lasting, rising, silent):
+        rule.feed(seen(20_000, -80 if rule is not lasting else -60))
+        rule.set_back(2000)
+    assert course(warm, (2001, -60)) == [True]
+    lasting.tick(2009)
+    assert not lasting.holds
+    lasting.tick(2010)
+    assert lasting.holds
+    assert course(rising, (2001, -70), (2100, -64)) == [False, True]
+    silent.tick(2031)
+    assert silent.holds
 
 
 def test_a_rate_and_a_share_of_invalid_results() -> None:
@@ -188,3 +208,13 @@ async def test_a_sign_of_the_gateway_itself_has_its_deadband_whatever_the_clock_
     assert told(1.1e9, 1002.0) == ["disk-low"]
     assert told(1.3e9, 500.0) == []
     assert told(0.9e9, 501.0) == ["disk-low"]
+
+
+async def test_a_lost_link_is_told_in_its_time_though_the_clock_was_put_back(journal: Journal) -> None:
+    session = SimpleNamespace(link_state=LinkState.WAITING, link_detail="no answer")
+    engine = AlarmEngine(parse(""), journal, SimpleNamespace(sessions={"reader": session}, sinks={}, signs={}))
+    engine.tick(20_000.0)
+    engine.tick(2000.0)
+    assert not engine.open_alarms()
+    engine.tick(2000.0 + LINK_LOST_FOR)
+    assert [alarm.alarm for alarm in engine.open_alarms()] == ["link-lost"]

@@ -96,6 +96,21 @@ async def test_what_was_acknowledged_and_never_came_again_is_decoded_and_listed(
     assert (row["specimen"], row["value"], listed) == ("S1", 12.4, [("incomplete",)])
 
 
+async def test_a_clock_put_back_does_not_hold_a_broken_off_message(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was to wait until a moment by a clock that was a year ahead."""
+    monkeypatch.setattr(decode, "PATIENCE", 3600.0 * 24 * 365)
+    async with decoding(journal):
+        keep(journal, "a", *frames("S1", "12.4")[:4], b"", state=BROKEN)
+        assert await until_decoded(journal) == []
+    monkeypatch.setattr(decode, "PATIENCE", 0.2)
+    async with decoding(journal):
+        keep(journal, "f", b'{"temp": -80.1}')
+        async with asyncio.timeout(10):
+            await journal.observations.beyond(1)
+
+
 async def test_a_message_under_way_is_closed_after_a_restart_even_where_the_decoder_had_passed_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

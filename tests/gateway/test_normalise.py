@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, timedelta
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from drivers.kit.declare import Identity, Quantity
 from drivers.kit.observation import Draft, Kind
 from gateway.device_settings import TestMap as Map
 from gateway.journal.transaction import RawMessage, Row
+from gateway.moment import EPOCH, UNSET, Clock, best
 from gateway.naming import slug
 from gateway.normalise import DeviceSettings, Normaliser
 
@@ -201,6 +203,23 @@ def test_the_best_time_is_taken_and_doubts_are_said(
     assert observation["received"] == "2026-01-15T08:48:30.25Z"
     noted = observation["attributes"].get("quality_reason")
     assert (reason in noted) if reason else noted is None
+
+
+@pytest.mark.parametrize(
+    "draft",
+    [
+        said("1"),
+        said("1", age=3.0),
+        said("1", device_time="20260115092830"),
+        said("1", device_time="20260115"),
+        said("1", device_time="19700101000007"),
+        said("1", device_time="tomorrow"),
+    ],
+)
+def test_what_came_before_our_clock_was_set_is_in_doubt(draft: Draft) -> None:
+    moment = best(draft, EPOCH + timedelta(seconds=40), Clock(UTC, None, 120.0))
+    assert UNSET in moment.doubt
+    assert UNSET not in best(draft, EPOCH + timedelta(days=20_000), Clock(UTC, None, 120.0)).doubt
 
 
 def test_a_date_is_a_day_and_an_age_is_counted_back() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.torture.daemon import MutatedDaemon, OnFaultyDisk
+from tests.torture.daemon import MutatedDaemon, OnFaultyDisk, OnWrongClock
 from tests.torture.disk import install
 
 
@@ -57,14 +57,15 @@ class Room:
     scale: int = 1
     broken: list[str] = field(default_factory=list)
 
-    def daemon(self, config: str, *, obeying_disk: bool = False) -> MutatedDaemon:
+    def daemon(self, config: str, *, obeying_disk: bool = False, obeying_clock: bool = False) -> MutatedDaemon:
         """A daemon, not started; `[gateway]` and `[http]` are written before `config`."""
         if obeying_disk:
             try:
                 install(None)
             except RuntimeError as error:
                 pytest.skip(str(error))
-        made = (OnFaultyDisk if obeying_disk else MutatedDaemon)(self.folder, config)
+        kind = OnFaultyDisk if obeying_disk else OnWrongClock if obeying_clock else MutatedDaemon
+        made = kind(self.folder, config)
         made.mutation = self.mutation
         self.also.callback(made.kill)
         return made

@@ -5,6 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from tests.torture.row import Row
-from tests.torture.rows import broker, disk, process, store, wire
+from tests.torture.rows import broker, clock, disk, hostile, process, store, wire
 
-ROWS: Final[tuple[Row, ...]] = (*process.ROWS, *disk.ROWS, *wire.ROWS, *broker.ROWS, *store.ROWS)
+ROWS: Final[tuple[Row, ...]] = (
+    *process.ROWS,
+    *disk.ROWS,
+    *wire.ROWS,
+    *broker.ROWS,
+    *store.ROWS,
+    *clock.ROWS,
+    *hostile.ROWS,
+)
