@@ -11,6 +11,8 @@ from typing import Any, BinaryIO, Final
 
 import orjson
 
+from gateway.journal.moments import first_since
+
 CHUNK: Final = 2000
 
 COLUMNS: Final = (
@@ -63,6 +65,10 @@ def lines(db: sqlite3.Connection, wanted: Selection, after: int = 0) -> Iterator
         if value is not None:
             where += f" AND {clause}"
             values.append(value)
+    if wanted.since is not None:
+        if (first := first_since(db, wanted.since)) is None:
+            return
+        after = max(after, first - 1)
     query = f"SELECT seq, body FROM observation WHERE {where} ORDER BY seq LIMIT {CHUNK}"  # noqa: S608 - constants
     while True:
         rows = db.execute(query, (after, *values)).fetchall()

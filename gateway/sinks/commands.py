@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from gateway.config import Config
+from gateway.journal.moments import first_since
 from gateway.journal.schema import FILE, RESEND, SINK, connect
 from gateway.journal.transaction import Cursor, Transaction, read_cursor
 from gateway.reports import open_journal
@@ -64,11 +65,11 @@ def resend(config: Config, sink_id: str, since: int) -> int:
     with closing(connect(config.gateway.data_dir / FILE)) as db:
         db.execute("BEGIN IMMEDIATE")
         transaction = Transaction(db)
-        (first,) = db.execute("SELECT min(seq) FROM observation WHERE time >= ?", (since,)).fetchone()
+        first = first_since(db, since)
         if first is None:
             db.execute("ROLLBACK")
             return 0
-        after = int(first) - 1
+        after = first - 1
         at = read_cursor(db, f"{SINK}{sink_id}") or Cursor(0)
         (count,) = db.execute("SELECT count(*) FROM observation WHERE seq > ? AND seq <= ?", (after, at.seq)).fetchone()
         db.execute("DELETE FROM refused WHERE sink=? AND seq > ?", (sink_id, after))

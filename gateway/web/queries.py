@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.journal.export import with_seq
+from gateway.journal.moments import first_since
 from gateway.journal.transaction import read_message
 from gateway.wire_text import readable
 
@@ -35,6 +36,9 @@ def observations(db: sqlite3.Connection, wanted: Wanted) -> tuple[list[bytes], i
 
     With `after` the oldest that follow it; without, the newest there are.
     """
+    first = None
+    if wanted.since is not None and (first := first_since(db, wanted.since)) is None:
+        return [], wanted.after or 0
     clauses, values = [], list[Any]()
     for clause, value in (
         (_like("device", wanted.device), wanted.device),
@@ -44,6 +48,7 @@ def observations(db: sqlite3.Connection, wanted: Wanted) -> tuple[list[bytes], i
         ("time >= ?", wanted.since),
         ("time < ?", wanted.until),
         ("seq > ?", wanted.after),
+        ("seq >= ?", first),  # or a page that finds too little would read all the years before
     ):
         if value is not None:
             clauses.append(clause)

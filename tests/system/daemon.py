@@ -98,6 +98,7 @@ class Daemon:
                 self.log.append(line.decode(errors="replace"))
                 if b'"event": "ready"' in line or b'"event":"ready"' in line:
                     ready.set()
+        process.wait()  # its output ends a moment before it does
         ready.set()
 
     def kill(self, number: int = signal.SIGKILL) -> int:

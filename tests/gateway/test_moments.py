@@ -1,0 +1,27 @@
+"""Where a time begins in the journal."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.journal.moments import first_since
+from gateway.journal.schema import migrate
+
+ROWS = st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(("t", "rh")), st.integers(0, 20)), max_size=30)
+
+
+@given(ROWS, st.integers(0, 21))
+def test_the_first_position_is_the_one_a_walk_through_all_finds(rows: list[tuple[str, str, int]], since: int) -> None:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(db)
+    for n, (device, quantity, time) in enumerate(rows, 1):
+        db.execute(
+            "INSERT INTO observation VALUES (?,?,1,?,'reading',?,NULL,?,1.0,x'7b7d')",
+            (n, n.to_bytes(16, "big"), device, quantity, time),
+        )
+    walked = next((n for n, row in enumerate(rows, 1) if row[2] >= since), None)
+    assert first_since(db, since) == walked
+    db.close()
