@@ -108,9 +108,10 @@ class Load:
         return daemon
 
     def stop(self) -> None:
-        """No more messages; what is under way is brought to its end or given up."""
+        """No more messages; what is under way is brought to its end or given up. A serial line stays: closed, its name
+        would go to whoever asks next, with the daemon still listening on it."""
         for peer in (*self.analysers, *self.senders):
-            peer.stop()
+            Analyser.stop(peer)
         if self.publisher:
             self.publisher.stop()
 
