@@ -25,7 +25,7 @@ def kill(room: Room) -> Tally:
     chance = random.Random(20260117)
     load = Load(room, store=True)
     daemon = load.begin()
-    for _ in range(10 * room.scale):
+    for _ in range(25 * room.scale):
         time.sleep(chance.uniform(0.05, 0.6))
         daemon.kill()
         daemon.start()
