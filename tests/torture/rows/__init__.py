@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.torture.row import Row
-from tests.torture.rows import broker, clock, disk, hostile, process, store, wire
+from tests.torture.rows import broker, clock, configuration, disk, hostile, process, store, wire
 
 ROWS: Final[tuple[Row, ...]] = (
     *process.ROWS,
@@ -14,5 +14,6 @@ ROWS: Final[tuple[Row, ...]] = (
     *broker.ROWS,
     *store.ROWS,
     *clock.ROWS,
+    *configuration.ROWS,
     *hostile.ROWS,
 )
