@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/pip --disable-pip-version-check --quiet
 SYSTEM := mosquitto victoria-metrics influxdb chromium socat
 
-.PHONY: setup demo test chaos torture compare check bench lock schema instruments clean
+.PHONY: setup demo test chaos torture fuzz compare check bench lock schema instruments clean
 
 setup: $(VENV)/.ready
 
@@ -42,6 +42,15 @@ chaos: $(VENV)/.ready-dev $(VENV)/.ready-system
 torture: $(VENV)/.ready-dev $(VENV)/.ready-system
 	$(BIN)/python -m tests.torture $(if $(HOURS),--hours $(HOURS)) $(ARGS)
 
+# Bytes led by coverage look for what breaks a driver or a reader of files; five minutes, or SECONDS for each target.
+FUZZ := .fuzz/atheris
+fuzz: $(VENV)/.ready-dev $(FUZZ)/.ready
+	PYTHONPATH=$(FUZZ) $(BIN)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
+$(FUZZ)/.ready: requirements-fuzz.lock
+	$(PIP) install --require-hashes --upgrade --target $(FUZZ) -r requirements-fuzz.lock
+	touch $@
+
 # The same instruments and kills for what a user would pick instead; it wants Node.js.
 COMPARE := .compare
 compare: $(VENV)/.ready-dev $(VENV)/.ready-system $(COMPARE)/.ready
@@ -76,4 +85,4 @@ instruments: $(VENV)/.ready
 	$(BIN)/assaygate drivers --table > docs/instruments.md
 
 clean:
-	rm -rf $(VENV) $(COMPARE) demo-data build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(COMPARE) $(FUZZ) demo-data build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
