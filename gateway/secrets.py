@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,3 +51,17 @@ class SecretRef(BaseModel):
             return path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             raise ValueError(f"the secret's file {path} cannot be read: {type(error).__name__}") from None
+
+
+def missing(part: BaseModel, place: str = "") -> Iterator[str]:
+    """`PLACE: why. Remedy.` of every secret in (a part of) a configuration that cannot be had now."""
+    for name, value in part:
+        for item in value if isinstance(value, tuple) else (value,):
+            where = ".".join(filter(None, (place, name, getattr(item, "id", ""))))
+            if isinstance(item, SecretRef):
+                try:
+                    item.resolve()
+                except ValueError as error:
+                    yield f"{where}: {error}. Put the secret there, or correct its place."
+            elif isinstance(item, BaseModel):
+                yield from missing(item, where)

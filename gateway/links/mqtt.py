@@ -43,6 +43,7 @@ class Broker:
         self._routes: dict[str, list[Subscriber]] = {}
         self._connection: Connection | None = None
         self._up = False
+        self._held: MqttPort | None = None  # what a change of configuration holds the connection by
         self._known: set[str] = set()  # filters the broker's session has, as far as it has told this process
         self._asked: dict[int, tuple[Subscriber, list[str]]] = {}  # by the number of a SUBSCRIBE under way
         self._version = paho.MQTTv5 if options.protocol == "5" else paho.MQTTv311
@@ -145,9 +146,19 @@ class Broker:
         self._routes.clear()
         self._close(subscriber, "stopped")
 
+    def hold(self) -> None:
+        """Before a change of configuration: take nothing in until `settle`. What comes while a device begins anew would
+        be nobody's."""
+        if self._connection:
+            self._held = MqttPort(self._connection, "")
+            self._held.pause()
+
     def settle(self) -> None:
         """After a change of configuration: give up the topics that no device has any more. Not at a stop: the
         broker is to keep collecting for us."""
+        if self._held:
+            self._held.resume()
+            self._held = None
         gone = self._known - {one for subscriber in self._subscribers for one in subscriber.filters}
         if self._connection and gone:
             self._connection.client.unsubscribe(sorted(gone))
