@@ -28,6 +28,7 @@ from gateway.links.link import Chunk
 from gateway.logs import configure
 from gateway.pulse import Pulse
 from gateway.readings import reading
+from gateway.secrets import missing
 from gateway.session import Session
 from gateway.supervise import Supervisor
 
@@ -69,6 +70,8 @@ class App:
     async def start(self) -> None:
         """Start every part; returns when every listener listens."""
         start = self.supervisor.start
+        for words in missing(self.config):
+            log.error("a secret is missing", secret=words)
         for device in self.config.devices:
             self._start_device(device)
         for broker in self.config.brokers:
@@ -176,12 +179,20 @@ class App:
                 return
             try:
                 new = load(self._path)
+                if lacking := sorted({*missing(new)} - {*missing(self.config)}):
+                    raise ConfigError([f"{self._path}: {words}" for words in lacking])
             except ConfigError as error:
                 self.reload_error = str(error)
                 log.warning("configuration not reloaded: it has problems", problems=error.problems)
                 return
             self.reload_error = ""
-            await self._change(self.config, new)
+            for known in self._links.brokers.values():
+                known.hold()
+            try:
+                await self._change(self.config, new)
+            finally:
+                for known in self._links.brokers.values():
+                    known.settle()
 
     async def _change(self, old: Config, new: Config) -> None:
         brokers = _changed(old.brokers, new.brokers)
@@ -191,8 +202,7 @@ class App:
         await self.supervisor.stop(*(f"device:{name}" for name in devices))
         await self.supervisor.stop(*(f"broker:{name}" for name in brokers), *(f"sink:{name}" for name in sinks))
         for name in devices:
-            self.sessions.pop(name, None)
-            self.readings.pop(name, None)
+            self.sessions.pop(name, None)  # how it is read stays: what it was told "received" for may wait to be
         for name in sinks:
             self.sinks.pop(name, None)
         self.config = new
@@ -214,8 +224,6 @@ class App:
             log.warning("these tables take effect at the next start", tables=unchanged)
         changed = sorted(devices | sinks | brokers)
         await self.journal.write(lambda t: t.audit("configuration.reloaded", changed=changed))
-        for known in self._links.brokers.values():
-            known.settle()
         log.info("configuration reloaded", changed=changed)
 
     # ---- stopping
