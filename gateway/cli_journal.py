@@ -119,3 +119,26 @@ def sinks_resend(config: Any, sink: str, since: str) -> None:
     from gateway.sinks.commands import resend
 
     click.echo(f"{resend(config, sink, moment(since))} observations will be sent again")
+
+
+@sinks.command("reconcile")
+@click.argument("sink")
+@click.option("--since", help="RFC 3339 time, or an age such as 2h or 7d; from the beginning where not given.")
+@click.option("--until", help="Likewise; up to what was delivered last.")
+@click.option("--resend", is_flag=True, help="Have it sent again from the first that is missing or different on.")
+@json_option
+@click.pass_obj
+def sinks_reconcile(config: Any, sink: str, since: str | None, until: str | None, resend: bool, as_json: bool) -> None:
+    """Read SINK's store back and compare it with the journal, observation by observation.
+
+    Exit 1 where it lacks one, has one otherwise or twice, or one that is not ours."""
+    from gateway.reports import moment
+    from gateway.sinks.commands import resend_after
+    from gateway.sinks.reconcile import reconcile
+
+    found = reconcile(config, sink, moment(since) if since else None, moment(until) if until else None)
+    again = [*found["missing"], *found["different"]]
+    if resend and again:
+        found["sent_again"] = resend_after(config, sink, min(again) - 1)
+    report(found, as_json)
+    sys.exit(0 if found["equal"] else FOUND_A_PROBLEM)

@@ -58,18 +58,18 @@ def refused(config: Config, sink_id: str) -> list[dict[str, Any]]:
 def resend(config: Config, sink_id: str, since: int) -> int:
     """Have a sink send again what was stored since `since` (unix microseconds), what was refused included; how many
     observations that is. A running daemon notices within a second or so. Errors: LookupError."""
-    if _known(config, sink_id) in ONCE:
-        raise LookupError(f"{sink_id} only adds to its files: sent again, everything would stand there twice.")
-    with open_journal(config):
-        pass
+    _check_resend(config, sink_id)
+    with open_journal(config) as db:
+        first = first_since(db, since)
+    return 0 if first is None else resend_after(config, sink_id, first - 1)
+
+
+def resend_after(config: Config, sink_id: str, after: int) -> int:
+    """The same for what stands after a position."""
+    _check_resend(config, sink_id)
     with closing(connect(config.gateway.data_dir / FILE)) as db:
         db.execute("BEGIN IMMEDIATE")
         transaction = Transaction(db)
-        first = first_since(db, since)
-        if first is None:
-            db.execute("ROLLBACK")
-            return 0
-        after = first - 1
         at = read_cursor(db, f"{SINK}{sink_id}") or Cursor(0)
         (count,) = db.execute("SELECT count(*) FROM observation WHERE seq > ? AND seq <= ?", (after, at.seq)).fetchone()
         db.execute("DELETE FROM refused WHERE sink=? AND seq > ?", (sink_id, after))
@@ -77,6 +77,11 @@ def resend(config: Config, sink_id: str, since: int) -> int:
         transaction.audit("sink.resend", sink=sink_id, after=after, by=getpass.getuser())
         db.execute("COMMIT")
     return int(count)
+
+
+def _check_resend(config: Config, sink_id: str) -> None:
+    if _known(config, sink_id) in ONCE:
+        raise LookupError(f"{sink_id} only adds to its files: sent again, everything would stand there twice.")
 
 
 def _known(config: Config, sink_id: str) -> str:

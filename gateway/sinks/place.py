@@ -77,7 +77,7 @@ class Place:
         self._name = f"{SINK}{sink_id}"
         self._resend = resend
         self._sql = _NUMBERED if numbered else _ROWS
-        self._wanted = _selector(select)
+        self._wanted = selector(select)
         self._position = self._cursor = self._floor = 0
         self._heard = 0  # requests looked at
         self._marks: deque[tuple[float, int]] = deque()  # (when, position) acknowledged since the last rewind
@@ -226,7 +226,8 @@ def _received(body: bytes) -> float:
         return time.time()
 
 
-def _selector(select: Select) -> Callable[[str, str, str], bool]:
+def selector(select: Select) -> Callable[[str, str, str], bool]:
+    """Whether an observation of a device, kind and quantity goes to a sink."""
     device, kind, quantity = (_globs(names) for names in (select.devices, select.kinds, select.quantities))
     return lambda d, k, q: bool(device(d) and kind(k) and quantity(q))
 
