@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway import app
 from gateway.config import Config, ConfigError, load
+from gateway.links import mqtt
 from gateway.sinks import place
 
 
@@ -42,6 +43,11 @@ def forgets_how_to_read() -> None:
             self.readings.pop(gone, None)
 
     setattr(app.App, "_change", change)  # noqa: B010 - another shape on purpose
+
+
+def reads_on() -> None:
+    """A broker's messages are taken in while devices begin anew."""
+    setattr(mqtt.Broker, "hold", lambda _self: None)  # noqa: B010 - another shape on purpose
 
 
 def place_by_order() -> None:

@@ -184,7 +184,7 @@ ROWS: Final = (
     Row("configuration", "a broken file", broken_file, ("configuration.broken_is_empty",)),
     Row("configuration", "others' conversations", others_untouched, ("configuration.all_changed",)),
     Row("configuration", "devices removed and back", removed_and_back, ("configuration.forgets_how_to_read",)),
-    Row("configuration", "options changed", options_changed, ("core.double",)),
+    Row("configuration", "options changed", options_changed, ("configuration.reads_on",)),
     Row("configuration", "a sink removed and back", sink_back, ("configuration.place_by_order",)),
     Row("configuration", "a secret missing", secret_missing, ("configuration.secrets_later",)),
     Row("process", "two daemons on one folder", two_daemons, ("configuration.no_lock",)),
