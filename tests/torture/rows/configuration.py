@@ -29,6 +29,8 @@ def broken_file(room: Room) -> Tally:
         room.check(status == 503 and b"configuration" in said, f"not shown: {said[:200]!r}")
         room.check(str(daemon.config) in "".join(daemon.log[before:]), "the file is not named")
         room.check(not _hung_up(daemon, before), "a broken file ends conversations")
+        if room.broken:
+            return load.tally(daemon)
     _reload(room, daemon, text, "configuration reloaded")
     room.check(eventually(lambda: daemon.get("/readyz")[0] == 200), "the right file does not mend it")
     return load.tally(daemon)
