@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from datetime import datetime, time
 from importlib import import_module
 from typing import Any, Final
-from xml.parsers import expat
 
 from drivers.kit import xmltree
 from drivers.kit.exchange import DecodeError, Reason
@@ -93,7 +92,7 @@ def _small(sheet: bytes, name: str) -> None:
     made.StartElementHandler = start
     try:
         made.Parse(sheet, True)
-    except expat.ExpatError as error:
+    except xmltree.NOT_XML as error:
         if not name.endswith(".vml"):  # drawings, which the makers of workbooks themselves do not write well
             raise DecodeError(f"{name[:60]}: {error}") from None
     if furthest[0] * furthest[1] > MOST_AREA:
@@ -162,7 +161,7 @@ def _no_document_types(data: bytes) -> None:
                 continue
             try:
                 xmltree.parser().Parse(_unpacked(archive, part), True)
-            except expat.ExpatError as error:
+            except xmltree.NOT_XML as error:
                 raise DecodeError(f"{part.filename[:60]}: {error}") from None
 
 

@@ -10,10 +10,12 @@ from drivers.kit.exchange import DecodeError
 
 MOST_DEPTH: Final = 200
 MOST_ELEMENTS: Final = 1_000_000
+NOT_XML: Final = (expat.ExpatError, LookupError, ValueError)
+"""What a parser says of bytes that are not XML; the last two of an encoding it does not know, or not well enough."""
 
 
 def parser() -> expat.XMLParserType:
-    """An expat parser that refuses document types, and with them entities. Errors: expat.ExpatError, DecodeError."""
+    """An expat parser that refuses document types, and with them entities. Errors: `NOT_XML`, DecodeError."""
     made = expat.ParserCreate()
     made.buffer_text = True
 
@@ -43,6 +45,6 @@ def parse(data: bytes) -> Element:
     made.StartElementHandler, made.EndElementHandler, made.CharacterDataHandler = start, end, tree.data
     try:
         made.Parse(data, True)
-    except expat.ExpatError as error:
+    except NOT_XML as error:
         raise DecodeError(f"not XML: {error}") from None
     return tree.close()

@@ -147,6 +147,14 @@ def test_a_bomb_is_refused_before_it_is_unpacked() -> None:
         spreadsheets.bounded(archive({f"{n}.xml": b"" for n in range(spreadsheets.MOST_PARTS + 1)}))
 
 
+def test_a_part_in_an_encoding_nobody_knows_is_refused() -> None:
+    data = archive({"xl/workbook.xml": b'<?xml version="1.0" encoding="yutf-8"?><a/>'})
+    with pytest.raises(DecodeError):
+        list(spreadsheets.rows(data))
+    with pytest.raises(DecodeError):
+        spreadsheets.compact(data)
+
+
 def test_entities_are_refused() -> None:
     data = book([["a"]])
     parts = {

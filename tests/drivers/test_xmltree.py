@@ -22,6 +22,9 @@ def test_elements_attributes_and_text_are_read() -> None:
         b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>',
         b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>',
         b"<a>" * 500 + b"</a>" * 500,
+        b'<?xml version="1.0" encoding="yutf-8"?><a/>',
+        b'<?xml version="1.0" encoding="hex"?><a/>',
+        b'<?xml version="1.0" encoding="gb18030"?><a/>',
     ],
 )
 def test_what_is_broken_or_dangerous_is_refused(data: bytes) -> None:
