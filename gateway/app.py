@@ -146,11 +146,18 @@ class App:
             self.journal.refresh()
 
     async def _watchdog(self) -> None:
-        """Tell systemd we are alive only when a commit has gone through the writer and back."""
+        """Tell systemd we are alive only when a commit has gone through the writer and back, or the journal says why
+        none can: starting anew would mend no disk, and take the page away."""
         interval = systemd.watchdog_interval() or 10.0
         while True:
-            await self.journal.write(lambda _t: None)
-            systemd.notify("WATCHDOG=1")
+            commit = asyncio.ensure_future(self.journal.write(lambda _t: None))
+            try:
+                while not commit.done():
+                    await asyncio.wait([commit], timeout=interval)
+                    if commit.done() or self.journal.trouble:
+                        systemd.notify("WATCHDOG=1")
+            finally:
+                commit.cancel()
             await asyncio.sleep(interval)
 
     def _unclaimed(self, chunk: Chunk, done: Callable[[], None]) -> None:
@@ -258,7 +265,7 @@ async def serve(config: Config, path: Path, stop: asyncio.Event, ready: Callable
     try:
         async with asyncio.TaskGroup() as group:
             app = App(config, path, journal, group)
-            await journal.write(lambda t: t.audit("start"))
+            await _begin(journal, config.gateway.data_dir)
             await app.start()
             loop = asyncio.get_running_loop()
             tasks: set[asyncio.Task[None]] = set()
@@ -278,11 +285,19 @@ async def serve(config: Config, path: Path, stop: asyncio.Event, ready: Callable
                 await stop.wait()
             systemd.notify("STOPPING=1")
             await app.stop()
-    except BaseExceptionGroup as group:
-        raise group.exceptions[0] if len(group.exceptions) == 1 else group from None
     finally:
         await journal.close()
     log.info("stopped")
+
+
+async def _begin(journal: Journal, data_dir: Path) -> None:
+    """Enter the start into the audit chain, and once how the run before ended if it stood still."""
+    stood = stall.last(data_dir)
+    query = "SELECT count(*) FROM audit WHERE instr(body, ?)"
+    if stood and not await journal.read(lambda db: int(db.execute(query, (stood,)).fetchone()[0])):
+        log.error("the last run stood still and was ended", doing=str(data_dir / stood))
+        await journal.write(lambda t: t.audit("stalled", doing=stood))
+    await journal.write(lambda t: t.audit("start"))
 
 
 def _addresses(config: Config) -> Mapping[str, list[str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +43,20 @@ class Commands(click.Group):
                 raise
             from gateway.config import ConfigError
 
-            click.echo(str(error) or type(error).__name__, err=True)
-            sys.exit(ASKED_WRONGLY if isinstance(error, ConfigError | LookupError) else FOUND_A_PROBLEM)
+            errors = list(_each(error))
+            for one in errors:
+                click.echo(str(one) or type(one).__name__, err=True)
+            asked_wrongly = all(isinstance(one, ConfigError | LookupError) for one in errors)
+            sys.exit(ASKED_WRONGLY if asked_wrongly else FOUND_A_PROBLEM)
+
+
+def _each(error: Exception) -> Iterator[Exception]:
+    """What went wrong, out of the groups tasks put it in."""
+    if isinstance(error, ExceptionGroup):
+        for one in error.exceptions:
+            yield from _each(one)
+    else:
+        yield error
 
 
 def load(path: Path) -> Config:

@@ -7,9 +7,18 @@ import tomllib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
 import drivers
@@ -19,11 +28,13 @@ from gateway.alarms.options import AlarmOptions, NotifierOptions
 from gateway.links.listen import conflicts
 from gateway.links.options import BrokerOptions, LinkOptions, TcpListenOptions
 from gateway.normalise import DeviceSettings
+from gateway.pulse import SIGNS
 from gateway.sinks.options import SinkOptions
 from gateway.toml_lines import line_of, lines
 from gateway.web.options import HttpOptions
 
 Id = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$", description="lower-case letters, digits, - . _")]
+Limit = Annotated[StrictFloat, Field(ge=0, allow_inf_nan=False)]
 Location = tuple[str | int, ...]
 
 
@@ -37,6 +48,17 @@ class GatewayOptions(Strict):
     site: Id = Field("site", description="names this gateway in topics, tags and on the page")
     data_dir: Path = Field(Path("/var/lib/assaygate"), description="journal and state; a local disk")
     stall: Duration = Field(60.0, ge=5, description="a daemon that stands still for so long ends, to be started anew")
+    watch: dict[str, Limit | Literal[False]] = Field(
+        {}, description="limits of the alarms about the daemon itself, by name; false: no such alarm"
+    )
+
+    @field_validator("watch")
+    @classmethod
+    def _signs(cls, given: dict[str, float | Literal[False]]) -> dict[str, float | Literal[False]]:
+        for name in given:
+            if name not in SIGNS:
+                raise ValueError(f"{name!r} is no sign of the daemon. {_suggest(name, SIGNS)}")
+        return given
 
 
 class JournalOptions(Strict):

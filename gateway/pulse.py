@@ -51,7 +51,7 @@ SIGNS: Final[Mapping[str, Sign]] = {
         "The disk does not keep up", "Instruments are held back.", above=8e6, back=1e6, lasting="1m",
     ),
     "descriptors-low": Sign(
-        "assaygate_descriptors_used", "", "Share of the process's file descriptors in use",
+        "assaygate_descriptors_used_ratio", "", "Share of the process's file descriptors in use",
         "File descriptors run out", "New connections will be refused. Raise the limit, find who connects.",
         above=0.8, back=0.7, lasting="10s",
     ),
@@ -78,7 +78,7 @@ class Pulse:
         self.beaten = time.monotonic()  # read by the thread that watches for a stall
         self._journal, self._data_dir = journal, data_dir
         self._lags, self._commits = [0.0] * LATELY, [0.0] * LATELY
-        self._ahead = time.time() - time.monotonic()
+        self._ahead = time.time() - _since_boot()
         self._step, self._stepped = 0.0, float("-inf")
 
     async def run(self) -> None:
@@ -110,13 +110,18 @@ class Pulse:
             return 0.0
 
     def _clock(self, now: float) -> float:
-        ahead = time.time() - now
+        ahead = time.time() - _since_boot()
         step, self._ahead = abs(ahead - self._ahead), ahead
         if now - self._stepped > STEP_SHOWN:
             self._step = 0.0
         if step > max(STEP, self._step):
             self._step, self._stepped = step, now
         return self._step
+
+
+def _since_boot() -> float:
+    """Seconds nobody can set. A machine's sleep counts, where the system tells it: waking is no step of the clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def _descriptors() -> float:

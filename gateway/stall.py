@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 LOOK: Final = 1.0  # seconds between two looks
 KEPT: Final = 10  # files
+LAST_WORDS: Final = 10.0  # seconds: whatever made the loop stand still may stop the file or the log as well
 LATELY: Final = 86_400.0
 PATTERN: Final = "stalled-*.txt"
 
@@ -52,8 +53,11 @@ class Watcher(threading.Thread):
                 self._give_up(still)
 
     def _give_up(self, still: float) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        faulthandler.dump_traceback_later(LAST_WORDS, exit=True, file=nowhere)
         try:
             path = _write(self._data_dir, still)
+            faulthandler.dump_traceback()
             log.critical("the daemon stands still and ends, to be started anew", seconds=round(still), doing=str(path))
         finally:
             os._exit(1)
@@ -79,6 +83,11 @@ def _write(data_dir: Path, still: float) -> Path:
         print(f"The event loop stood still for {still:.0f} s.", file=file, flush=True)
         faulthandler.dump_traceback(file)
     return path
+
+
+def last(data_dir: Path) -> str:
+    """The newest file's name; "" where there is none."""
+    return max((path.name for path in data_dir.glob(PATTERN)), default="")
 
 
 def lately(data_dir: Path) -> int:

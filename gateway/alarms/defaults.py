@@ -25,8 +25,13 @@ def defaults(config: Config) -> list[AlarmOptions]:
                      text="Look at cable, power and address."),
     ]  # fmt: skip
     for name, sign in SIGNS.items():
-        back = {"clear_below" if sign.above is not None else "clear_above": sign.back}
-        when = When(gateway=name, above=sign.above, below=sign.below, delay=sign.lasting, **back)
+        side, clear = ("above", "clear_below") if sign.below is None else ("below", "clear_above")
+        usual = sign.above or sign.below or 0.0
+        limit = config.gateway.watch.get(name, usual)
+        if limit is False:
+            continue
+        back = sign.back * limit / usual if usual else limit  # the deadband keeps its proportion
+        when = When.model_validate({"gateway": name, side: limit, clear: back, "for": sign.lasting})
         made.append(AlarmOptions(id=name, when=when, priority=Priority.HIGH, title=sign.title, text=sign.text))
     for device in config.devices:
         if device.silent is not None:

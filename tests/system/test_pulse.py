@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
+import socket
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from gateway.journal.schema import FILE
 from tests.system.daemon import Daemon, eventually, free_port
 from tests.system.peers import Analyser
 from tests.torture.daemon import MutatedDaemon
@@ -45,9 +49,51 @@ def test_a_daemon_that_stands_still_says_what_it_was_doing_and_is_started_anew(d
     (told,) = daemon.data_dir.glob("stalled-*.txt")
     assert "never_ends" in told.read_text()
     assert any(told.name in line for line in daemon.log)
+    assert any("never_ends" in line for line in daemon.log)
     daemon.mutation = ""
-    daemon.start()
-    assert eventually(lambda: alarms(daemon).get("stalls") == "unacknowledged")
+    for _ in range(2):
+        daemon.log.clear()
+        daemon.start()
+        assert eventually(lambda: alarms(daemon).get("stalls") == "unacknowledged")
+        assert daemon.stop() == 0
+    assert not any("the last run stood still" in line for line in daemon.log), "said once"
+    with contextlib.closing(sqlite3.connect(daemon.data_dir / FILE)) as db:
+        entries = db.execute("SELECT body FROM audit WHERE json_extract(body, '$.action') = 'stalled'").fetchall()
+    assert [json.loads(body)["doing"] for (body,) in entries] == [told.name]
+
+
+def test_a_start_that_fails_says_why(daemon: MutatedDaemon) -> None:
+    daemon.mutation = "process.cannot_start"
+    assert daemon.begin().wait(60)
+    assert daemon.process
+    assert daemon.process.wait(60) == 1
+    daemon.kill()
+    assert [line.strip() for line in daemon.log[-2:]] == ["no place to listen", "no second place"]
+
+
+def test_systemd_lets_a_daemon_live_whose_disk_is_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Started anew it would have no disk either, and the page would be gone."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.bind(str(tmp_path / "notify"))
+        told.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setenv("WATCHDOG_USEC", "400000")
+        daemon = Daemon(tmp_path, "")
+        try:
+            daemon.start()
+            file = daemon.data_dir / FILE
+            file.rename(file.with_suffix(".away"))
+            assert eventually(lambda: daemon.get("/readyz")[0] == 503)
+            told.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while told.recv(100):
+                    pass
+            told.settimeout(30)
+            assert {told.recv(100) for _ in range(3)} == {b"WATCHDOG=1"}
+            file.with_suffix(".away").rename(file)
+            assert eventually(lambda: daemon.get("/readyz")[0] == 200)
+        finally:
+            daemon.kill()
 
 
 def test_a_daemon_that_was_stopped_for_longer_has_not_stood_still(daemon: MutatedDaemon) -> None:
@@ -67,12 +113,12 @@ def test_a_daemon_that_was_stopped_for_longer_has_not_stood_still(daemon: Mutate
 
 
 def test_little_disk_space_is_an_alarm_and_every_sign_a_metric(tmp_path: Path) -> None:
-    daemon = Daemon(tmp_path, '[[alarms]]\nid = "disk-low"\nwhen = { gateway = "disk-low", below = 1e18 }\n')
+    daemon = Daemon(tmp_path, "[gateway.watch]\ndisk-low = 1e18\ndescriptors-low = 1e-9\nclock-stepped = false\n")
     try:
         daemon.start()
         assert eventually(lambda: alarms(daemon).get("disk-low") == "unacknowledged")
         metrics = daemon.get("/metrics")[1].decode()
-        for name in ("loop_lag_seconds", "journal_slowest_commit_seconds", "disk_free_bytes", "descriptors_used"):
+        for name in ("loop_lag_seconds", "journal_slowest_commit_seconds", "disk_free_bytes", "descriptors_used_ratio"):
             assert f"\nassaygate_{name} " in metrics
     finally:
         daemon.kill()

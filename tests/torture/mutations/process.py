@@ -1,4 +1,4 @@
-"""A daemon that gets stuck."""
+"""A daemon that gets stuck, or does not get going."""
 
 from __future__ import annotations
 
@@ -18,6 +18,15 @@ def stands_still() -> None:
         await real(self)
 
     setattr(app.App, "_look", look)  # noqa: B010 - another shape on purpose
+
+
+def cannot_start() -> None:
+    """Two things go wrong at once before it is ready."""
+
+    async def start(_self: Any) -> None:
+        raise ExceptionGroup("at once", [OSError("no place to listen"), OSError("no second place")])
+
+    setattr(app.App, "start", start)  # noqa: B010 - another shape on purpose
 
 
 def never_ends() -> None:
