@@ -11,17 +11,32 @@ from gateway.journal.transaction import Keep
 # Packets of a device to look back. We acknowledge in order of arrival, so what is not acknowledged is among the last
 # `receive_maximum`; and an identifier comes round again after 65,535, perhaps with the same bytes. How much other
 # devices sent meanwhile says nothing.
-WINDOW: Final = 10_000
+WINDOW: Final = 2_000
 
-_FOUND: Final = """
-    SELECT id, codec, data FROM raw WHERE channel = ?4 AND id = (
-        SELECT id FROM (SELECT id, packet FROM raw WHERE device = ?1 AND packet > 0 ORDER BY id DESC LIMIT ?2)
-        WHERE packet = ?3 ORDER BY id DESC LIMIT 1)
-"""
+_LATEST: Final = "SELECT id, packet FROM raw WHERE device = ? AND packet > 0 AND id > ? ORDER BY id DESC LIMIT ?"
 
 
-def find(db: sqlite3.Connection, item: Keep) -> int | None:
-    """The row of a packet that is delivered again after a reconnect: the latest of the device with the same packet
-    identifier, where topic and bytes are the same too; else None."""
-    row = db.execute(_FOUND, (item.device, WINDOW, item.packet, item.channel)).fetchone()
-    return int(row[0]) if row and restore(row[1], row[2]) == item.data else None
+class Redelivered:
+    """Finds the row of a packet that is delivered again after a reconnect: the device's latest with the same packet
+    identifier, where topic and bytes are the same too. Used by the writer thread alone; `forget` after a burst."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[int, int]] = {}  # by device: packet identifier, row
+        self._upto: dict[str, int] = {}
+
+    def forget(self) -> None:
+        self._rows.clear()
+        self._upto.clear()
+
+    def find(self, db: sqlite3.Connection, item: Keep) -> int | None:
+        """The id of the row that already holds `item`, or None."""
+        rows = self._rows.setdefault(item.device, {})
+        latest = db.execute(_LATEST, (item.device, self._upto.get(item.device, 0), WINDOW)).fetchall()
+        if latest:
+            self._upto[item.device] = latest[0][0]
+            rows.update((packet, row) for row, packet in reversed(latest))
+        found = rows.get(item.packet)
+        if found is None:
+            return None
+        channel, codec, data = db.execute("SELECT channel, codec, data FROM raw WHERE id = ?", (found,)).fetchone()
+        return found if channel == item.channel and restore(codec, data) == item.data else None

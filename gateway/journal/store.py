@@ -27,7 +27,7 @@ from gateway.journal import seals
 from gateway.journal.bell import Bell
 from gateway.journal.folder import Folder, InUseError
 from gateway.journal.opening import JournalError, check, damaged, prepare
-from gateway.journal.redelivery import find
+from gateway.journal.redelivery import Redelivered
 from gateway.journal.schema import FILE, PART, SchemaError, connect
 from gateway.journal.transaction import Cursor, Keep, RawMessage, Transaction, read_cursor, read_message
 
@@ -78,6 +78,7 @@ class Journal:
         self.commits = 0
         self.commit_seconds = 0.0
         self._slowest = 0.0
+        self._redelivered = Redelivered()
         self._committing = 0.0  # when the commit under way began; 0: none is
         self._unchecked = False  # its pages have not been looked at since the start
         self._check: asyncio.Task[None] | None = None
@@ -311,6 +312,8 @@ class Journal:
         else:
             ids, jobs, seq = self._together(db, group)
         took, self._committing = time.perf_counter() - started, 0.0
+        if not any(isinstance(item, Keep) and item.again for item in group):
+            self._redelivered.forget()
         self.commits += 1
         self.commit_seconds += took
         self._slowest = max(self._slowest, took)
@@ -334,7 +337,7 @@ class Journal:
                     continue
                 for item in items:
                     if isinstance(item, Keep):
-                        ids.append((item, transaction.keep(item, lambda k: find(db, k))))
+                        ids.append((item, transaction.keep(item, lambda k: self._redelivered.find(db, k))))
                     else:
                         self._run(db, transaction, item)
             seq = _last(db)[1] if jobs else 0
@@ -386,6 +389,7 @@ class Journal:
         if not self.trouble:
             log.error("journal cannot commit", error=str(error), path=str(self.path))
         self.trouble, self._committing = str(error), 0.0
+        self._redelivered.forget()
         if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
             with contextlib.suppress(OSError):
                 self._folder.spend()

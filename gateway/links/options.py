@@ -210,7 +210,7 @@ class BrokerOptions(_Strict):
     protocol: Literal["5", "3.1.1"] = "5"
     tls: TlsOptions | None = None
     keepalive: int = Field(30, ge=5, le=65535, description="seconds")
-    receive_maximum: int = Field(1000, ge=1, le=10_000, description="messages on their way to the disk at once")
+    receive_maximum: int = Field(1000, ge=1, le=2_000, description="messages on their way to the disk at once")
     sparkplug_host: str | None = Field(
         None,
         pattern=r"^[^+/#\x00-\x1f]{1,200}$",

@@ -9,7 +9,7 @@ from typing import Any
 from paho.mqtt import client as paho
 
 from gateway import identity
-from gateway.journal import store
+from gateway.journal import redelivery
 from gateway.links import mqtt
 
 
@@ -33,7 +33,7 @@ def still_subscribed() -> None:
 
 def every_delivery_is_new() -> None:
     """What the broker delivers again is taken for new."""
-    setattr(store, "find", lambda *_: None)  # noqa: B010 - another shape on purpose
+    setattr(redelivery.Redelivered, "find", lambda *_: None)  # noqa: B010 - another shape on purpose
 
 
 def retained_is_new() -> None:

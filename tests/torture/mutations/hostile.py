@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
+import sys
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
@@ -73,8 +73,8 @@ def formulas_run() -> None:
 
 def markup_runs() -> None:
     """The page takes texts for markup, and the browser is not told what may run."""
-    pages = Path(tempfile.mkdtemp(prefix="assaygate-pages-"))
-    shutil.copytree(api.PAGES, pages, dirs_exist_ok=True)
+    pages = Path(sys.argv[-1]).parent / "pages"  # beside the configuration, and gone with it
+    shutil.copytree(api.PAGES, pages)
     dom = pages / "dom.js"
     append = "if (child) made.append(child);"
     markup = 'if (typeof child === "string") made.insertAdjacentHTML("beforeend", child); else ' + append
