@@ -38,9 +38,9 @@ class Relay:
         self._thread = threading.Thread(target=self._carry, name="relay")
         self._thread.start()
 
-    def calm(self) -> None:
-        """No more faults."""
-        self._faults = ({}, {})
+    def faults(self, inward: Mapping[str, float], outward: Mapping[str, float]) -> None:
+        """From now on these; none where both are empty."""
+        self._faults = (inward, outward)
 
     def forget(self) -> None:
         """Leave what is open as it is, for ever: neither carried nor closed. Call while `black`."""

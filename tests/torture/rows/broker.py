@@ -78,12 +78,13 @@ def redelivered(room: Room) -> Tally:
     """Connections break between a delivery and its acknowledgement: it comes again, and is one reading."""
     load = Load(room, astm=1, hl7=0, serial=0)
     assert load.broker
-    relay = Relay(load.broker.port, inward={"reset": 0.1}, outward={"reset": 0.02})
+    relay = Relay(load.broker.port)
     room.also.callback(relay.stop)
     load.to_broker = relay.port
     daemon = load.begin()
+    relay.faults({"reset": 0.1}, {"reset": 0.02})
     room.check(eventually(lambda: relay.happened > 3 * room.scale, 120), "the faults never came")
-    relay.calm()
+    relay.faults({}, {})
     room.check(load.goes_on(), "other instruments wait for the broker")
     return load.tally(daemon)
 
