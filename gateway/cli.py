@@ -102,8 +102,8 @@ def doctor(config_path: Path, device: str | None, seconds: float, as_json: bool)
 
     Nothing is acknowledged while the doctor listens: the instrument will say it again to the daemon.
     """
+    from gateway.diagnosis import Check
     from gateway.doctor import examine, hear
-    from gateway.finding import Check
 
     config = load(config_path)
     chosen = next((one for one in config.devices if one.id == device), None)
@@ -115,13 +115,13 @@ def doctor(config_path: Path, device: str | None, seconds: float, as_json: bool)
         async for one in hear(config, chosen, seconds) if chosen else examine(config):
             checks.append(one)
             if not as_json:
-                click.echo(f"{one.grade:7}  {one.name}: {one.found}" + (f"  -> {one.remedy}" if one.remedy else ""))
+                mark = "ok  " if one.ok else "FAIL"
+                click.echo(f"{mark}  {one.name}: {one.found}" + (f"  -> {one.remedy}" if one.remedy else ""))
         return checks
 
     checks = asyncio.run(collect())
     if as_json:
-        keys = ("name", "grade", "ok", "found", "remedy")
-        click.echo(json.dumps([{key: getattr(one, key) for key in keys} for one in checks]))
+        click.echo(json.dumps([{"name": c.name, "ok": c.ok, "found": c.found, "remedy": c.remedy} for c in checks]))
     sys.exit(0 if all(one.ok for one in checks) else FOUND_A_PROBLEM)
 
 
