@@ -185,9 +185,7 @@ class App:
             if self._stopping:
                 return
             try:
-                new = load(self._path)
-                if lacking := sorted({*missing(new)} - {*missing(self.config)}):
-                    raise ConfigError([f"{self._path}: {words}" for words in lacking])
+                new = await asyncio.to_thread(self._read)
             except ConfigError as error:
                 self.reload_error = str(error)
                 log.warning("configuration not reloaded: it has problems", problems=error.problems)
@@ -200,6 +198,13 @@ class App:
             finally:
                 for known in self._links.brokers.values():
                     known.settle()
+
+    def _read(self) -> Config:
+        """The file as it is now. Errors: ConfigError (that, or a secret it asks for and the former did not lack)."""
+        new = load(self._path)
+        if lacking := sorted({*missing(new)} - {*missing(self.config)}):
+            raise ConfigError([f"{self._path}: {words}" for words in lacking])
+        return new
 
     async def _change(self, old: Config, new: Config) -> None:
         brokers = _changed(old.brokers, new.brokers)

@@ -74,14 +74,26 @@ class Pulse:
     """Beats once a second on the event loop; `signs` are the numbers of `SIGNS`."""
 
     def __init__(self, journal: Journal, data_dir: Path) -> None:
-        self.signs: dict[str, float] = {}
+        self.signs: Mapping[str, float] = {}
         self.beaten = time.monotonic()  # read by the thread that watches for a stall
         self._journal, self._data_dir = journal, data_dir
         self._lags, self._commits = [0.0] * LATELY, [0.0] * LATELY
         self._ahead = time.time() - _since_boot()
         self._step, self._stepped = 0.0, float("-inf")
+        self._outside: Mapping[str, float] = {}
 
     async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look(), name="pulse-look")
+            await self._beats()
+
+    async def _look(self) -> None:
+        """What asks the system and the disk, which may let one wait: the heart beats on."""
+        while True:
+            self._outside = await asyncio.to_thread(_outside, self._data_dir)
+            await asyncio.sleep(EVERY)
+
+    async def _beats(self) -> None:
         turn = 0
         while True:
             self._beat(turn)
@@ -97,17 +109,9 @@ class Pulse:
             "loop-stalled": max(self._lags),
             "commits-slow": max(self._commits),
             "journal-waiting": float(self._journal.waiting),
-            "descriptors-low": _descriptors(),
-            "disk-low": self._free(),
             "clock-stepped": self._clock(now),
-            "stalls": float(stall.lately(self._data_dir)),
+            **self._outside,
         }
-
-    def _free(self) -> float:
-        try:
-            return float(shutil.disk_usage(self._data_dir).free)
-        except OSError:
-            return 0.0
 
     def _clock(self, now: float) -> float:
         ahead = time.time() - _since_boot()
@@ -122,6 +126,22 @@ class Pulse:
 def _since_boot() -> float:
     """Seconds nobody can set. A machine's sleep counts, where the system tells it: waking is no step of the clock."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
+
+
+def _outside(data_dir: Path) -> Mapping[str, float]:
+    return {
+        "descriptors-low": _descriptors(),
+        "disk-low": _free(data_dir),
+        "stalls": float(stall.lately(data_dir)),
+    }
+
+
+def _free(data_dir: Path) -> float:
+    """Bytes; 0 where there is no such folder any more."""
+    try:
+        return float(shutil.disk_usage(data_dir).free)
+    except OSError:
+        return 0.0
 
 
 def _descriptors() -> float:

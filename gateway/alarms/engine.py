@@ -137,10 +137,10 @@ class AlarmEngine:
         """Delays, silences, ends of shelving, and what the gateway itself shows. `now` in unix seconds."""
         set_back = now < self._ticked - SET_BACK  # or, at the first tick, while we did not run
         self._ticked = now
+        for instance in self._instances.values() if set_back else ():
+            instance.condition.set_back(now)
         self._look_around(now)
         for instance in list(self._instances.values()):
-            if set_back:
-                instance.condition.set_back(now)
             instance.condition.tick(now)
             self._settle(instance, now)
             life = instance.life

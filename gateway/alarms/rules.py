@@ -167,13 +167,6 @@ class Threshold(_Delayed):
         self._out = state[5]
 
 
-class Own(Threshold):
-    """A sign of the gateway itself: it is of now, whatever the clock was before."""
-
-    def _stale(self, seen: Seen) -> bool:
-        return False
-
-
 class Equals(_Delayed):
     """The value is one thing, for long enough."""
 
@@ -339,7 +332,6 @@ class Told(_Delayed):
 
 
 KINDS: tuple[tuple[str, Callable[[When], Condition]], ...] = (
-    ("gateway", Own),
     ("above", Threshold),
     ("below", Threshold),
     ("rises", Rate),

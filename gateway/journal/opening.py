@@ -45,12 +45,15 @@ def prepare(path: Path, folder: Folder) -> tuple[bytes, bool]:
 
 
 def check(db: sqlite3.Connection) -> str:
-    """What is wrong with the file's pages; "" where nothing is. Reads all of them: minutes, for one of years."""
+    """What is wrong with the file's pages; "" where nothing is. Reads all of them: minutes, for one of years.
+
+    Errors: sqlite3.Error (interrupted, or the disk does not answer: that says nothing of the pages).
+    """
     try:
         (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.OperationalError:  # interrupted, or the disk does not answer now
-        return ""
     except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise
         verdict = str(error)
     return "" if verdict == "ok" else str(verdict)
 

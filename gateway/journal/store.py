@@ -83,7 +83,7 @@ class Journal:
         self._unchecked = False  # its pages have not been looked at since the start
         self._check: asyncio.Task[None] | None = None
         self._damage = ""
-        self._inode = 0  # of the file the writer has open
+        self._inode = 0  # of the file that was opened
         self._folder = Folder(data_dir)
         self._loop = asyncio.get_running_loop()
         self._queue: queue.SimpleQueue[Keep | _Job | None] = queue.SimpleQueue()
@@ -208,15 +208,18 @@ class Journal:
 
     def _prepare(self) -> None:
         self.secret, self._unchecked = prepare(self.path, self._folder)
+        self._inode = self.path.stat().st_ino
 
     async def _check_all(self) -> None:
         """What takes minutes: instruments are served meanwhile."""
-        db = connect(self.path, read_only=True)
+        db = await asyncio.to_thread(connect, self.path, read_only=True)
         checking = asyncio.ensure_future(asyncio.to_thread(check, db))
         try:
             if verdict := await asyncio.shield(checking):
                 self.trouble = self._damage = damaged(self.path, verdict)
                 log.error("journal damaged", error=verdict, path=str(self.path))
+        except sqlite3.Error as error:
+            log.warning("the journal's pages cannot be looked at", error=str(error), path=str(self.path))
         except asyncio.CancelledError:
             db.interrupt()
             await asyncio.gather(checking, return_exceptions=True)
@@ -249,14 +252,13 @@ class Journal:
                     _tidy(db)
                 continue
             full = not self._folder.reserved()  # then only our own records are written
-            trouble = self._damage or (FULL if full else "" if db is None or self._in_place() else GONE)
+            trouble = self._damage or ("" if self._in_place() else GONE) or (FULL if full else "")
             if trouble and not self.trouble:
                 log.error("journal cannot commit", error=trouble, path=str(self.path))
             group = [item for item in waiting if not trouble or (trouble == FULL and isinstance(item, _Job))]
             try:
-                if db is None:
-                    db = self._open()
                 if group:
+                    db = db or connect(self.path)
                     self._commit(db, group)
                 self.trouble = trouble
                 waiting = [item for item in waiting if isinstance(item, Keep) or trouble != FULL] if trouble else []
@@ -270,11 +272,6 @@ class Journal:
             with contextlib.suppress(sqlite3.Error):
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             db.close()
-
-    def _open(self) -> sqlite3.Connection:
-        db = connect(self.path)
-        self._inode = self.path.stat().st_ino
-        return db
 
     def _in_place(self) -> bool:
         """Whether what is written is still the journal others find there."""

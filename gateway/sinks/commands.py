@@ -12,6 +12,7 @@ from gateway.journal.moments import first_since
 from gateway.journal.schema import FILE, RESEND, SINK, connect
 from gateway.journal.transaction import Cursor, Transaction, read_cursor
 from gateway.reports import open_journal
+from gateway.sinks.options import SinkOptions
 
 LISTED: Final = 1000
 ONCE: Final = frozenset({"ndjson"})  # files that are only added to
@@ -45,7 +46,7 @@ def standing(config: Config) -> list[dict[str, Any]]:
 
 def refused(config: Config, sink_id: str) -> list[dict[str, Any]]:
     """What a sink's store would not have, newest first. Errors: LookupError."""
-    _known(config, sink_id)
+    known(config, sink_id)
     with open_journal(config) as db:
         rows = db.execute(
             "SELECT r.seq, o.device, o.quantity, r.reason FROM refused r LEFT JOIN observation o ON o.seq = r.seq"
@@ -80,15 +81,15 @@ def resend_after(config: Config, sink_id: str, after: int) -> int:
 
 
 def _check_resend(config: Config, sink_id: str) -> None:
-    if _known(config, sink_id) in ONCE:
+    if known(config, sink_id).type in ONCE:
         raise LookupError(f"{sink_id} only adds to its files: sent again, everything would stand there twice.")
 
 
-def _known(config: Config, sink_id: str) -> str:
-    """The sink's type."""
+def known(config: Config, sink_id: str) -> SinkOptions:
+    """A sink by its id. Errors: LookupError."""
     for sink in config.sinks:
         if sink.id == sink_id:
-            return str(sink.type)
+            return sink
     raise LookupError(f"no sink is called {sink_id!r}. Known are: {', '.join(sink.id for sink in config.sinks)}.")
 
 

@@ -16,6 +16,7 @@ from gateway.journal.moments import first_since
 from gateway.journal.schema import SINK
 from gateway.journal.transaction import Cursor, read_cursor
 from gateway.reports import open_journal
+from gateway.sinks.commands import known
 from gateway.sinks.options import InfluxOptions
 from gateway.sinks.place import selector
 from gateway.sinks.read_back import Point, ReadBack
@@ -58,9 +59,7 @@ def reconcile(config: Config, sink_id: str, since: int | None, until: int | None
 
     Errors: LookupError (no such sink, or not one that can be read back), gateway.sinks.read_back.CannotReadError.
     """
-    options = next((sink for sink in config.sinks if sink.id == sink_id), None)
-    if options is None:
-        raise LookupError(f"no sink is called {sink_id!r}. Known are: {', '.join(sink.id for sink in config.sinks)}.")
+    options = known(config, sink_id)
     if not isinstance(options, InfluxOptions):
         raise LookupError(f"{sink_id} is of type {options.type}: only stores of type influxdb can be read back.")
     store, found = ReadBack(options, config.gateway.site), Comparison()

@@ -14,6 +14,7 @@ from gateway.wire_text import readable
 
 MOST = 5000  # observations in one answer
 MOST_POINTS = 4000
+MANY = 1000  # observations of a series: whoever asks for the newest finds them soon
 STATES = ("part", "whole", "broken off", "refused")
 
 
@@ -36,8 +37,8 @@ def observations(db: sqlite3.Connection, wanted: Wanted) -> tuple[list[bytes], i
 
     With `after` the oldest that follow it; without, the newest there are.
     """
-    first = None
-    if wanted.since is not None and (first := first_since(db, wanted.since)) is None:
+    first = _first(db, wanted)
+    if first is None:
         return [], wanted.after or 0
     clauses, values = [], list[Any]()
     for clause, value in (
@@ -48,7 +49,7 @@ def observations(db: sqlite3.Connection, wanted: Wanted) -> tuple[list[bytes], i
         ("time >= ?", wanted.since),
         ("time < ?", wanted.until),
         ("seq > ?", wanted.after),
-        ("seq >= ?", first),  # or a page that finds too little would read all the years before
+        ("seq >= ?", first or None),
     ):
         if value is not None:
             clauses.append(clause)
@@ -61,6 +62,21 @@ def observations(db: sqlite3.Connection, wanted: Wanted) -> tuple[list[bytes], i
         rows.reverse()
     last = rows[-1][0] if rows else wanted.after or 0
     return [with_seq(seq, body) for seq, body in rows], last
+
+
+def _first(db: sqlite3.Connection, wanted: Wanted) -> int | None:
+    """From where on to look, or a page that finds too little would read all the years before; None: nothing is there,
+    0: what is wanted comes soon anyway."""
+    if wanted.since is None:
+        return 0
+    if wanted.after is None:
+        return first_since(db, wanted.since, MANY)
+    following = db.execute(
+        "SELECT time FROM observation WHERE seq > ? ORDER BY seq LIMIT 1", (wanted.after,)
+    ).fetchone()
+    if following is None or following[0] >= wanted.since:
+        return 0
+    return first_since(db, wanted.since)
 
 
 def _like(column: str, pattern: str | None) -> str:

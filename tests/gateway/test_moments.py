@@ -24,4 +24,7 @@ def test_the_first_position_is_the_one_a_walk_through_all_finds(rows: list[tuple
         )
     walked = next((n for n, row in enumerate(rows, 1) if row[2] >= since), None)
     assert first_since(db, since) == walked
+    assert first_since(db, since, 3) in (walked, 0)
+    if max((sum(one[:2] == row[:2] and row[2] >= since for row in rows) for one in rows), default=0) < 3:
+        assert first_since(db, since, 3) == walked
     db.close()

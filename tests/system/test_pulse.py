@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import signal
 import socket
 import sqlite3
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +13,6 @@ import pytest
 
 from gateway.journal.schema import FILE
 from tests.system.daemon import Daemon, eventually, free_port
-from tests.system.peers import Analyser
 from tests.torture.daemon import MutatedDaemon
 
 IMPATIENT = '[gateway]\nstall = "5s"\n'
@@ -94,22 +91,6 @@ def test_systemd_lets_a_daemon_live_whose_disk_is_away(tmp_path: Path, monkeypat
             assert eventually(lambda: daemon.get("/readyz")[0] == 200)
         finally:
             daemon.kill()
-
-
-def test_a_daemon_that_was_stopped_for_longer_has_not_stood_still(daemon: MutatedDaemon) -> None:
-    daemon.start()
-    assert daemon.process
-    daemon.process.send_signal(signal.SIGSTOP)
-    time.sleep(8)  # longer than it would stand still for
-    daemon.process.send_signal(signal.SIGCONT)
-    port = int(daemon.config.read_text().split("port = ")[1].split()[0])
-    analyser = Analyser(port, "AFTER", 5)
-    analyser.start()
-    try:
-        assert eventually(lambda: len(analyser.acknowledged) == 5, 30)
-    finally:
-        analyser.stop()
-    assert daemon.alive and not list(daemon.data_dir.glob("stalled-*.txt"))
 
 
 def test_little_disk_space_is_an_alarm_and_every_sign_a_metric(tmp_path: Path) -> None:
