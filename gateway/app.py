@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+LISTENING_WITHIN = 10.0  # seconds that systemd waits for listeners
 LAST_WORD = 0.5  # seconds for the stop's own entry in the audit chain
 DRAIN = 2.0  # seconds at a stop for what has been acknowledged to be decoded and delivered
 TIDY_EVERY = 60.0
@@ -67,8 +68,8 @@ class App:
         self._reloading = asyncio.Lock()
         self._stopping = False
 
-    async def start(self) -> None:
-        """Start every part; returns when every listener listens."""
+    def start(self) -> None:
+        """Start every part."""
         start = self.supervisor.start
         for words in missing(self.config):
             log.error("a secret is missing", secret=words)
@@ -77,7 +78,6 @@ class App:
         for broker in self.config.brokers:
             start(f"broker:{broker.id}", self._links.broker(broker.id).run)
         start("decode", self.decoder.run)
-        await self._links.listening()
         start("alarms", self._run_alarms)
         for sink in self.config.sinks:
             self._start_sink(sink.id)
@@ -89,6 +89,11 @@ class App:
         if systemd.watchdog_interval():
             start("watchdog", self._watchdog)
         start("web", self._run_web)
+
+    async def listening(self) -> None:
+        """Return once every device's listener and the page listen."""
+        await self._links.listening()
+        await self.ready.wait()
 
     @property
     def signs(self) -> Mapping[str, float]:
@@ -271,7 +276,7 @@ async def serve(config: Config, path: Path, stop: asyncio.Event, ready: Callable
         async with asyncio.TaskGroup() as group:
             app = App(config, path, journal, group)
             await _begin(journal, config.gateway.data_dir)
-            await app.start()
+            app.start()
             loop = asyncio.get_running_loop()
             tasks: set[asyncio.Task[None]] = set()
 
@@ -282,17 +287,29 @@ async def serve(config: Config, path: Path, stop: asyncio.Event, ready: Callable
 
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                 loop.add_signal_handler(signal.SIGHUP, reload)
-            await app.ready.wait()
-            log.info("ready", page=f"http://{config.http.listen}", **_addresses(config))
-            systemd.notify("READY=1")
-            ready()
+            telling = group.create_task(_tell(app, ready))
             with stall.watched(lambda: app.pulse.beaten, config.gateway.stall, config.gateway.data_dir):
                 await stop.wait()
+            telling.cancel()
             systemd.notify("STOPPING=1")
             await app.stop()
     finally:
         await journal.close()
     log.info("stopped")
+
+
+async def _tell(app: App, ready: Callable[[], None]) -> None:
+    """Say `ready` once everything listens. A port that somebody else has keeps no other part from its work, so systemd
+    is not kept waiting for it, and would end us in the midst of that work."""
+    try:
+        async with asyncio.timeout(LISTENING_WITHIN):
+            await app.listening()
+    except TimeoutError:
+        log.warning("not everything listens; all else is at work")
+    systemd.notify("READY=1")
+    await app.listening()
+    log.info("ready", page=f"http://{app.config.http.listen}", **_addresses(app.config))
+    ready()
 
 
 async def _begin(journal: Journal, data_dir: Path) -> None:

@@ -100,10 +100,12 @@ def init(folder: Path) -> None:
 def doctor(config_path: Path, device: str | None, seconds: float, as_json: bool) -> None:
     """Check ports, permissions, brokers, stores, disk and clock; of DEVICE listen to the wire and say what is wrong.
 
-    Nothing is acknowledged while the doctor listens: the instrument will say it again to the daemon.
+    Of a broker it is measured what it keeps for a client that is away, with a client and a topic of the doctor's own
+    (assaygate-doctor/...); a store is asked to write nothing. Nothing is acknowledged while the doctor listens: the
+    instrument will say it again to the daemon.
     """
-    from gateway.diagnosis import Check
     from gateway.doctor import examine, hear
+    from gateway.finding import Check
 
     config = load(config_path)
     chosen = next((one for one in config.devices if one.id == device), None)
@@ -115,13 +117,14 @@ def doctor(config_path: Path, device: str | None, seconds: float, as_json: bool)
         async for one in hear(config, chosen, seconds) if chosen else examine(config):
             checks.append(one)
             if not as_json:
-                mark = "ok  " if one.ok else "FAIL"
-                click.echo(f"{mark}  {one.name}: {one.found}" + (f"  -> {one.remedy}" if one.remedy else ""))
+                mark = {"ok": "ok", "warning": "warn", "problem": "FAIL", "unknown": "?"}[one.grade]
+                click.echo(f"{mark:4}  {one.name}: {one.found}" + (f"  -> {one.remedy}" if one.remedy else ""))
         return checks
 
     checks = asyncio.run(collect())
     if as_json:
-        click.echo(json.dumps([{"name": c.name, "ok": c.ok, "found": c.found, "remedy": c.remedy} for c in checks]))
+        keys = ("name", "grade", "ok", "found", "remedy")
+        click.echo(json.dumps([{key: getattr(one, key) for key in keys} for one in checks]))
     sys.exit(0 if all(one.ok for one in checks) else FOUND_A_PROBLEM)
 
 

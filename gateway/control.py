@@ -1,7 +1,7 @@
 """The daemon's own door for commands on the same machine: a socket in the data directory, for its owner only.
 
 One request a connection, a line of JSON: `{"tap": "DEVICE"}` answers with one line of JSON for every piece of
-wire traffic, until the asker hangs up.
+wire traffic, until the asker hangs up; `{"links": true}` with one line: device -> [state of its link, why, losses].
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import orjson
 
+from gateway.links.link import LinkState
 from gateway.session import Session
 
 SOCKET = "control.sock"
@@ -45,8 +46,13 @@ async def serve(data_dir: Path, sessions: Callable[[], Mapping[str, Session]]) -
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sessions: Mapping[str, Session]) -> None:
     try:
         request = orjson.loads(await reader.readline())
+        if request.get("links"):
+            found = {one.device: [one.link_state, one.link_detail, one.losses] for one in sessions.values()}
+            writer.write(orjson.dumps(found) + b"\n")
+            await writer.drain()
+            return
         session = sessions[request["tap"]]
-    except (orjson.JSONDecodeError, KeyError, TypeError):
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
         writer.write(orjson.dumps({"error": f"no such device; there are: {', '.join(sorted(sessions))}"}) + b"\n")
         await writer.drain()
         return
@@ -82,13 +88,8 @@ async def tap(data_dir: Path, device: str) -> AsyncIterator[dict[str, Any]]:
     """Live wire traffic of a device, from the daemon that runs on `data_dir`.
 
     Errors: ConnectionError (no daemon there), LookupError (no such device)."""
+    reader, writer = await _ask(data_dir, {"tap": device})
     try:
-        reader, writer = await asyncio.open_unix_connection(data_dir / SOCKET)
-    except OSError as error:
-        raise ConnectionError(f"no assaygate is running on {data_dir}") from error
-    try:
-        writer.write(orjson.dumps({"tap": device}) + b"\n")
-        await writer.drain()
         async for line in reader:
             piece = orjson.loads(line)
             if "error" in piece:
@@ -96,3 +97,22 @@ async def tap(data_dir: Path, device: str) -> AsyncIterator[dict[str, Any]]:
             yield piece
     finally:
         writer.close()
+
+
+async def links(data_dir: Path) -> dict[str, tuple[LinkState, str, int]]:
+    """How every device's link is: its state, why, and how often it was lost. Errors: ConnectionError (no daemon)."""
+    reader, writer = await _ask(data_dir, {"links": True})
+    try:
+        found = orjson.loads(await reader.readline() or b"{}")
+    finally:
+        writer.close()
+    return {device: (LinkState(state), detail, losses) for device, (state, detail, losses) in found.items()}
+
+
+async def _ask(data_dir: Path, request: dict[str, Any]) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    try:
+        reader, writer = await asyncio.open_unix_connection(data_dir / SOCKET)
+    except OSError as error:
+        raise ConnectionError(f"no assaygate is running on {data_dir}") from error
+    writer.write(orjson.dumps(request) + b"\n")
+    return reader, writer

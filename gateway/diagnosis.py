@@ -6,7 +6,6 @@ import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -19,6 +18,7 @@ from drivers.kit.recognise import Recognised, parity, recognise
 from drivers.kit.recording import Piece, play
 from gateway.config import Device
 from gateway.decode import Failure, Reading, read
+from gateway.finding import Check
 from gateway.journal.schema import BROKEN, LAST
 from gateway.journal.transaction import RawMessage, Row
 from gateway.links.link import LinkState
@@ -28,16 +28,6 @@ from gateway.readings import reading
 
 ENQ, ACK = b"\x05", b"\x06"
 QUERY: Final = re.compile(rb"(?:\A|[\r\n])Q\||\|(?:QBP|QRY|QCN)\^")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing looked at."""
-
-    name: str
-    ok: bool
-    found: str
-    remedy: str = ""
 
 
 def diagnose(device: Device, heard: Heard, seconds: float) -> Iterator[Check]:

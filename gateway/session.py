@@ -216,6 +216,7 @@ class Session:
         self.traffic = Traffic()
         self.link_state = LinkState.STARTING
         self.link_detail = ""
+        self.losses = 0  # how often a link that stood was lost
         self._exchange = exchange
         self._journal = journal
         self._conversations: dict[Port, Conversation] = {}
@@ -243,4 +244,5 @@ class Session:
     def state(self, state: LinkState, detail: str) -> None:
         if (state, detail) != (self.link_state, self.link_detail):
             log.info("link", device=self.device, state=str(state), detail=detail)
+        self.losses += self.link_state is LinkState.CONNECTED and state is LinkState.WAITING
         self.link_state, self.link_detail = state, detail

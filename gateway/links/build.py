@@ -74,7 +74,7 @@ class Links:
         return self._brokers
 
     async def listening(self) -> None:
-        """Return when every listening device listens."""
+        """Return when every listening device listens, or has been stopped."""
         for up in self._up:
             await up.wait()
         self._up.clear()

@@ -178,5 +178,6 @@ class ListenLink:
             self._up.set()
             await asyncio.Event().wait()
         finally:
+            self._up.set()  # nobody has to wait for it any more
             await self._listeners.remove(options, claim)
             ear.state(LinkState.STOPPED, "")

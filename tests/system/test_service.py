@@ -19,7 +19,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.system.daemon import Daemon, eventually, free_port
+from tests.system.daemon import Daemon, eventually, free_port, listens
 from tests.system.peers import ACK, ENQ, Broker, deliver, frames
 from tests.system.stores import Victoria, needed, own_victoria
 
@@ -262,3 +262,29 @@ def test_a_sink_that_falls_behind_and_messages_not_understood_raise_alarms(
         assert eventually(lambda: state("store-behind") == "returned-unacknowledged", 40)
     finally:
         daemon.stop()
+
+
+@pytest.mark.parametrize("taken", ["an instrument's port", "the page's port"])
+def test_a_port_that_somebody_else_has_stops_nothing_else(tmp_path: Path, taken: str) -> None:
+    """Stores are fed, other instruments served, SIGTERM ends it; once the port is free it is had, and `ready` said."""
+    port, other = free_port(), free_port()
+    text = ANALYSER.format(port=port) + ANALYSER.format(port=other).replace("chemistry", "haematology")
+    out = tmp_path / "out.ndjson"
+    daemon = Daemon(tmp_path, text + f'[[sinks]]\nid = "file"\ntype = "ndjson"\npath = "{out}"\n')
+    stranger = socket.create_server(("127.0.0.1", port if taken.startswith("an") else daemon.http))
+    ready = daemon.begin()
+    try:
+        assert eventually(lambda: listens(other))
+        send(other, "S-1", "12.4")
+        assert eventually(lambda: out.exists() and "S-1" in out.read_text())
+        assert not ready.is_set()
+        stranger.close()
+        assert ready.wait(60)
+        assert daemon.stop() == 0
+        stranger = socket.create_server(("127.0.0.1", port if taken.startswith("an") else daemon.http))
+        daemon.begin()
+        assert eventually(lambda: listens(other))
+    finally:
+        stranger.close()
+        ended = daemon.stop()
+    assert ended == 0
