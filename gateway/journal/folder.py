@@ -60,6 +60,11 @@ class Folder:
         """True where the last process did not end as it should."""
         return (self.path / RUNNING).exists()
 
+    @property
+    def used(self) -> bool:
+        """True where a journal has been open in it before."""
+        return self.left_running or self._reserve.exists()
+
     def running(self) -> None:
         """From here on a sudden end leaves a trace."""
         (self.path / RUNNING).touch()

@@ -21,12 +21,18 @@ class JournalError(Exception):
 def prepare(path: Path, folder: Folder) -> tuple[bytes, bool]:
     """Take the folder and make the journal fit for its writer; the seals' secret, and whether `check` is still due.
 
-    Errors: JournalError (damaged), gateway.journal.folder.InUseError, SchemaError, seals.SealKeyError, OSError,
+    Errors: JournalError (damaged, gone), gateway.journal.folder.InUseError, SchemaError, seals.SealKeyError, OSError,
     sqlite3.Error.
     """
     folder.take()
-    secret = seals.key(path.parent, make=True)
     fresh = not path.exists()
+    if fresh and folder.used:
+        # A new one would begin its numbers again, and what the old one has not delivered would wait unseen.
+        raise JournalError(
+            f"{path} is gone, though there was one. Put it back, or restore a copy into a new folder (assaygate "
+            f"restore); to begin a new journal name a new gateway.data_dir, or empty {path.parent}."
+        )
+    secret = seals.key(path.parent, make=True)
     db = connect(path)
     try:
         path.chmod(0o600)

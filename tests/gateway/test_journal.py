@@ -164,6 +164,25 @@ async def test_a_journal_of_a_newer_version_is_left_alone(tmp_path: Path) -> Non
             await Journal.open(tmp_path)
 
 
+@pytest.mark.parametrize("well", [True, False], ids=["after a clean stop", "after a kill"])
+async def test_a_journal_that_is_gone_is_not_begun_anew(tmp_path: Path, well: bool) -> None:
+    """What it had not delivered would wait unseen, and its numbers would be given a second time."""
+    journal = await Journal.open(tmp_path)
+    await keep(journal, b"first")
+    await journal.close()
+    if not well:
+        (tmp_path / folder.RUNNING).touch()
+    away = tmp_path / "elsewhere"
+    journal.path.rename(away)
+    with pytest.raises(JournalError, match="gone"):
+        await Journal.open(tmp_path)
+    assert not journal.path.exists()
+    away.rename(journal.path)
+    again = await Journal.open(tmp_path)
+    assert await keep(again, b"second") > 1
+    await again.close()
+
+
 async def test_a_second_daemon_is_refused_and_the_first_named(journal: Journal, tmp_path: Path) -> None:
     with pytest.raises(JournalError, match=r"in use by another assaygate \(process \d+\)"):
         await Journal.open(tmp_path)
