@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import socket
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from gateway.journal.schema import FILE
 from tests.system.daemon import Daemon, eventually, free_port
-from tests.torture.daemon import MutatedDaemon
+from tests.system.peers import Analyser
+from tests.torture.daemon import MutatedDaemon, OnFaultyDisk, OnWrongClock
+
+D = TypeVar("D", bound=Daemon)
 
 IMPATIENT = '[gateway]\nstall = "5s"\n'
 
@@ -103,3 +109,47 @@ def test_little_disk_space_is_an_alarm_and_every_sign_a_metric(tmp_path: Path) -
             assert f"\nassaygate_{name} " in metrics
     finally:
         daemon.kill()
+
+
+@contextlib.contextmanager
+def running(made: type[D], folder: Path, config: str = "") -> Iterator[D]:
+    daemon = made(folder, config)
+    daemon.start()
+    try:
+        assert not alarms(daemon)
+        yield daemon
+    finally:
+        daemon.kill()
+
+
+def rings(daemon: Daemon, alarm: str) -> bool:
+    return eventually(lambda: alarms(daemon).get(alarm) == "unacknowledged", 60)
+
+
+def test_a_slow_disk_raises_an_alarm(tmp_path: Path) -> None:
+    port = free_port()
+    device = f'[[devices]]\nid = "astm"\ndriver = "astm"\nlink = {{ type = "tcp-listen", port = {port} }}\n'
+    with running(OnFaultyDisk, tmp_path, device) as daemon:
+        daemon.disk(slow=2.5)
+        sender = Analyser(port, "S", 1000)
+        sender.start()
+        try:
+            assert rings(daemon, "commits-slow"), alarms(daemon)
+        finally:
+            daemon.disk()
+            sender.stop()
+
+
+def test_a_clock_that_was_set_raises_an_alarm(tmp_path: Path) -> None:
+    with running(OnWrongClock, tmp_path) as daemon:
+        daemon.clock(ahead=3600.0)
+        assert rings(daemon, "clock-stepped"), alarms(daemon)
+
+
+def test_a_standstill_raises_an_alarm(tmp_path: Path) -> None:
+    with running(Daemon, tmp_path) as daemon:
+        assert daemon.process
+        daemon.process.send_signal(signal.SIGSTOP)
+        time.sleep(4.0)  # the fault itself: a pause of this length
+        daemon.process.send_signal(signal.SIGCONT)
+        assert rings(daemon, "loop-stalled"), alarms(daemon)

@@ -23,7 +23,7 @@ def stands_still() -> None:
 def cannot_start() -> None:
     """Two things go wrong at once before it is ready."""
 
-    async def start(_self: Any) -> None:
+    def start(_self: Any) -> None:
         raise ExceptionGroup("at once", [OSError("no place to listen"), OSError("no second place")])
 
     setattr(app.App, "start", start)  # noqa: B010 - another shape on purpose
