@@ -24,10 +24,11 @@ from pydantic_core import ErrorDetails
 import drivers
 from drivers.kit.declare import Driver, Options
 from drivers.kit.durations import Duration
-from gateway.alarms.options import AlarmOptions, NotifierOptions
+from gateway.alarms.options import AlarmOptions
 from gateway.links.listen import conflicts
 from gateway.links.options import BrokerOptions, LinkOptions, TcpListenOptions
 from gateway.normalise import DeviceSettings
+from gateway.notify.options import NotifierOptions
 from gateway.pulse import SIGNS
 from gateway.sinks.options import SinkOptions
 from gateway.toml_lines import line_of, lines

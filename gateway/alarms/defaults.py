@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from drivers.kit.durations import written
-from gateway.alarms.options import AlarmOptions, Priority, When
+from gateway.alarms.options import AlarmOptions, Priority
+from gateway.alarms.when import When
 from gateway.pulse import SIGNS
 
 if TYPE_CHECKING:

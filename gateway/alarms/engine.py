@@ -33,8 +33,8 @@ from gateway.links.link import LinkState
 from gateway.pulse import SIGNS
 
 if TYPE_CHECKING:
-    from gateway.alarms.notify import Notifications
     from gateway.config import Config
+    from gateway.notify.delivery import Notifications
     from gateway.session import Session
     from gateway.sinks.state import Sink
 
@@ -320,7 +320,7 @@ class AlarmEngine:
     # ---- durable state
 
     async def _load(self) -> None:
-        from gateway.alarms.notify import Notifications
+        from gateway.notify.delivery import Notifications
 
         cursor = await self._journal.cursor(ALARMS)
         state: Mapping[str, Any] = cursor.state if cursor else {}

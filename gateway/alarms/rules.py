@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from gateway.alarms.options import When
+from gateway.alarms.when import When
 
 MOST_POINTS = 240  # of a rate's window; more are thinned to its extremes
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from gateway.alarms import states
 from gateway.alarms.engine import LINK_LOST_FOR, AlarmEngine
-from gateway.alarms.options import When
 from gateway.alarms.rules import Condition, Seen, build
 from gateway.alarms.states import Life, State
+from gateway.alarms.when import When
 from gateway.config import parse
 from gateway.journal.store import Journal
 from gateway.journal.transaction import Row

@@ -10,8 +10,8 @@ from typing import Any
 
 import structlog
 
-from gateway.alarms.options import NotifierOptions
 from gateway.backoff import Backoff
+from gateway.notify.options import NotifierOptions
 
 log = structlog.get_logger()
 
