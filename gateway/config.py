@@ -25,6 +25,7 @@ import drivers
 from drivers.kit.declare import Driver, Options
 from drivers.kit.durations import Duration
 from gateway.alarms.options import AlarmOptions
+from gateway.calibration import Calibration
 from gateway.links.listen import conflicts
 from gateway.links.options import BrokerOptions, LinkOptions, TcpListenOptions
 from gateway.normalise import DeviceSettings
@@ -79,6 +80,7 @@ class Device(DeviceSettings, Options):
     label: str = Field("", description="what people call it; the id where empty")
     room: str = Field("", description="where it stands; the page groups by it")
     silent: Duration | None = Field(None, description="alarm when nothing came for so long")
+    calibration: Calibration | None = Field(None, description="the calibration in force: reports show it")
 
 
 class Config(Strict):
