@@ -29,7 +29,7 @@ from gateway.calibration import Calibration
 from gateway.links.listen import conflicts
 from gateway.links.options import BrokerOptions, LinkOptions, TcpListenOptions
 from gateway.normalise import DeviceSettings
-from gateway.notify.options import NotifierOptions
+from gateway.notify.options import AlarmTest, HeartbeatOptions, NotifierOptions
 from gateway.pulse import SIGNS
 from gateway.sinks.options import SinkOptions
 from gateway.toml_lines import line_of, lines
@@ -94,6 +94,8 @@ class Config(Strict):
     sinks: tuple[SinkOptions, ...] = ()
     alarms: tuple[AlarmOptions, ...] = ()
     notifiers: tuple[NotifierOptions, ...] = ()
+    alarm_test: AlarmTest | None = None
+    heartbeats: tuple[HeartbeatOptions, ...] = ()
 
     def broker(self, broker_id: str) -> BrokerOptions:
         return next(broker for broker in self.brokers if broker.id == broker_id)

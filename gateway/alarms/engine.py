@@ -130,7 +130,7 @@ class AlarmEngine:
                 await self._count_quarantine(now)
             if not self._catching_up:
                 self.tick(now)
-            if self._transitions:
+            if self._transitions or (self._notify and self._notify.unsaved):
                 await self._save()
 
     def tick(self, now: float) -> None:
@@ -146,6 +146,9 @@ class AlarmEngine:
             life = instance.life
             if life.state is State.SHELVED and life.shelved_until is not None and now >= life.shelved_until:
                 self._move(instance, states.unshelve(life), now, "the time is over")
+        if self._notify:
+            still = [(one.view(), one.options) for one in self._instances.values() if one.life.open]
+            self._notify.tick(now, still)
 
     def _caught_up(self) -> None:
         """The backlog is read: tell once about what is still on."""
@@ -157,7 +160,7 @@ class AlarmEngine:
                     self._expect(alarm, device.id, now)
         for instance in self._instances.values():
             if instance.life.active and instance.life.state is State.UNACKNOWLEDGED and self._notify:
-                self._notify.add(instance.id, self._message(instance, Transition.RAISED), instance.options.notify)
+                self._notify.moved(instance.view(), instance.options, Transition.RAISED, now)
 
     def _expect(self, alarm: AlarmOptions, device: str, now: float) -> None:
         """A device that has not spoken yet is watched all the same."""
@@ -305,17 +308,9 @@ class AlarmEngine:
         record = {"alarm": instance.id, "transition": str(transition), "at_device": at, "by": by, "why": why}
         self._transitions.append(record)
         log.info("alarm", **record)
-        tell = transition in (Transition.RAISED, Transition.CLEARED)
-        if tell and self._notify and not self._catching_up:
-            self._notify.add(instance.id, self._message(instance, transition), instance.options.notify)
-
-    def _message(self, instance: Instance, transition: Transition) -> dict[str, str]:
-        options = instance.options
-        where = " ".join(part for part in (instance.device, instance.quantity) if part)
-        return {
-            "title": f"{options.priority.upper()} {transition}: {options.title or options.id} {where}".strip(),
-            "text": " ".join(part for part in (instance.condition.explanation, options.text) if part),
-        }
+        # What is raised while the backlog is read is told when that has been read, if it is still on.
+        if self._notify and not (self._catching_up and transition is Transition.RAISED):
+            self._notify.moved(instance.view(), instance.options, transition, self._clock())
 
     # ---- durable state
 
@@ -325,8 +320,7 @@ class AlarmEngine:
         cursor = await self._journal.cursor(ALARMS)
         state: Mapping[str, Any] = cursor.state if cursor else {}
         self._at = cursor.seq if cursor else 0
-        if self._config.notifiers:
-            self._notify = Notifications(self._config.notifiers, state.get("notifications", []))
+        self._notify = Notifications(self._config, state.get("notifications"), self._commit)
         by_id = {alarm.id: alarm for alarm in self._options}
         for alarm_id, device, quantity, life, condition in state.get("alarms", []):
             alarm = by_id.get(alarm_id)
@@ -361,13 +355,19 @@ class AlarmEngine:
                 [one.options.id, one.device, one.quantity, asdict(one.life), one.condition.dump()]
                 for one in self._instances.values()
             ],
-            "notifications": self._notify.pending() if self._notify else [],
+            "notifications": self._notify.dump() if self._notify else {},
         }
         at = self._at
+        told = self._notify.records() if self._notify else []
 
         def store(transaction: Transaction) -> None:
             transaction.advance(ALARMS, at, state)
             for record in transitions:
                 transaction.audit("alarm." + record["transition"], **record)
+            for action, details in told:
+                transaction.audit(action, **details)
 
         await self._journal.write(store)
+
+    async def _commit(self) -> None:
+        await self._journal.write(lambda _transaction: None)

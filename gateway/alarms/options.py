@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from drivers.kit.durations import Duration
 from gateway.alarms.when import Strict, When
+from gateway.notify.options import Escalation
 
 
 class Priority(StrEnum):
@@ -30,6 +31,8 @@ class AlarmOptions(Strict):
     response: Duration | None = Field(None, gt=0, description="within so long somebody has to act")
     latch: bool = Field(False, description="once raised it stays until a person resets it")
     notify: tuple[str, ...] = ()
+    escalate: tuple[Escalation, ...] = Field((), description="who is told next while nobody has acknowledged")
+    remind: Duration | None = Field(None, ge=60, description="told again after so long, until it is acknowledged")
 
 
 class SuppressionOptions(Strict):
