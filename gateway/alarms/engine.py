@@ -289,6 +289,11 @@ class AlarmEngine:
         return [instance.view() for instance in found]
 
     @property
+    def notifications(self) -> Notifications | None:
+        """Who is told; None before the alarms have been read."""
+        return self._notify
+
+    @property
     def undelivered(self) -> int:
         """Notifications given up."""
         return self._notify.undelivered if self._notify else 0
