@@ -27,6 +27,7 @@ from gateway.links.build import Links
 from gateway.links.link import Chunk
 from gateway.logs import configure
 from gateway.pulse import Pulse
+from gateway.qc.stage import Stage
 from gateway.readings import reading
 from gateway.secrets import missing
 from gateway.session import Session
@@ -54,7 +55,8 @@ class App:
         self.supervisor = Supervisor(group)
         self.sessions: dict[str, Session] = {}
         self.readings: dict[str, Reading] = {}
-        self.decoder = Decoder(journal, self.readings.get)
+        self.stage = Stage(config, journal.secret)
+        self.decoder = Decoder(journal, self.readings.get, lambda t, rows: self.stage.mark(t, rows))
         self.sinks: dict[str, Sink] = {}
         self.alarms: AlarmEngine | None = None
         self.started = time.time()
@@ -223,6 +225,7 @@ class App:
         for name in sinks:
             self.sinks.pop(name, None)
         self.config = new
+        self.stage = Stage(new, self.journal.secret)
         self._links.change(new, brokers)
         for device in new.devices:
             if device.id in devices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import tomllib
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -31,6 +32,15 @@ from gateway.links.options import BrokerOptions, LinkOptions, TcpListenOptions
 from gateway.normalise import DeviceSettings
 from gateway.notify.options import AlarmTest, HeartbeatOptions, NotifierOptions
 from gateway.pulse import SIGNS
+from gateway.qc.options import (
+    SECTIONS,
+    AverageOptions,
+    ControlOptions,
+    CriticalOptions,
+    DeltaOptions,
+    LockoutOptions,
+    RunOptions,
+)
 from gateway.sinks.options import SinkOptions
 from gateway.toml_lines import line_of, lines
 from gateway.web.options import HttpOptions
@@ -96,6 +106,12 @@ class Config(Strict):
     notifiers: tuple[NotifierOptions, ...] = ()
     alarm_test: AlarmTest | None = None
     heartbeats: tuple[HeartbeatOptions, ...] = ()
+    controls: tuple[ControlOptions, ...] = ()
+    lockouts: tuple[LockoutOptions, ...] = ()
+    delta_checks: tuple[DeltaOptions, ...] = ()
+    critical_values: tuple[CriticalOptions, ...] = ()
+    moving_averages: tuple[AverageOptions, ...] = ()
+    run_checks: tuple[RunOptions, ...] = ()
 
     def broker(self, broker_id: str) -> BrokerOptions:
         return next(broker for broker in self.brokers if broker.id == broker_id)
@@ -229,7 +245,7 @@ def _preset(driver: Driver, table: dict[str, Any], here: Location, problems: _Pr
 
 def _cross_check(config: Config, problems: _Problems) -> None:
     """What one table cannot know: names used twice, names that lead nowhere, devices in each other's way."""
-    for section in ("brokers", "devices", "sinks", "alarms", "notifiers"):
+    for section in ("brokers", "devices", "sinks", "alarms", "notifiers", *SECTIONS):
         seen: set[str] = set()
         for number, item in enumerate(getattr(config, section)):
             if item.id in seen:
@@ -245,6 +261,7 @@ def _cross_check(config: Config, problems: _Problems) -> None:
             problems.add(
                 ("sinks", number, "broker"), f"no broker is called {sink.broker!r}. {_suggest(sink.broker, brokers)}"
             )
+    _check_quality_control(config, problems)
     notifiers = [notifier.id for notifier in config.notifiers]
     for number, alarm in enumerate(config.alarms):
         for name in alarm.notify:
@@ -261,6 +278,15 @@ def _cross_check(config: Config, problems: _Problems) -> None:
                 ("devices", number, "link", "port"),
                 f"{device.link.port} already belongs to {other}. One serial port serves one device.",
             )
+
+
+def _check_quality_control(config: Config, problems: _Problems) -> None:
+    devices = [device.id for device in config.devices]
+    for section in SECTIONS:
+        for number, check in enumerate(getattr(config, section)):
+            if not fnmatch.filter(devices, check.device):
+                message = f"no device is called {check.device!r}. {_suggest(check.device, devices)}"
+                problems.add((section, number, "device"), message)
 
 
 # ---- pydantic's errors in our words

@@ -40,6 +40,8 @@ GIVE_WAY = 2.0
 """While instruments keep us busy, decoding rests this many times as long as it worked: acknowledging comes first,
 and what is acknowledged waits safely."""
 LONGEST_REST = 0.5
+Mark = Callable[[Transaction, Iterable[Row]], Iterable[Row]]
+"""A stage between normalising and storing: the rows as they are to be stored, inside the transaction that does."""
 RETAINED = "retained by the broker: when it was measured is not known"
 
 
@@ -97,12 +99,12 @@ class Outcome:
     failures: list[tuple[RawMessage, Failure]] = field(default_factory=list)
     late: list[tuple[RawMessage, list[Row], bool]] = field(default_factory=list)  # broken, its rows, was superseded
 
-    def store(self, transaction: Transaction) -> None:
-        transaction.observe(self.rows)
+    def store(self, transaction: Transaction, mark: Mark) -> None:
+        transaction.observe(mark(transaction, self.rows))
         for message, failure in self.failures:
             transaction.quarantine(message.id, message.device, failure.reason, failure.detail)
         for message, rows, superseded in self.late:
-            new = transaction.observe(rows)
+            new = transaction.observe(mark(transaction, rows))
             if new or not superseded:
                 detail = f"the sender stopped before the end; {new} of {len(rows)} results were in no other message"
                 transaction.quarantine(message.id, message.device, Reason.INCOMPLETE, detail)
@@ -110,12 +112,18 @@ class Outcome:
         transaction.advance(DECODE, self.upto, state)
 
 
+def as_read(_transaction: Transaction, rows: Iterable[Row]) -> Iterable[Row]:
+    """The stage that marks nothing."""
+    return rows
+
+
 class Decoder:
     """Follows the raw rows with its own durable cursor."""
 
-    def __init__(self, journal: Journal, reading: Callable[[str], Reading | None]) -> None:
+    def __init__(self, journal: Journal, reading: Callable[[str], Reading | None], mark: Mark = as_read) -> None:
         self._journal = journal
         self._reading = reading
+        self._mark = mark
         self.done = Bell(0)
 
     async def run(self) -> None:
@@ -129,7 +137,7 @@ class Decoder:
             started, head = loop.time(), self._journal.raws.at
             outcome = await self._journal.read(lambda db: self._batch(db, last))  # noqa: B023 - awaited here
             if outcome.upto != last.upto or outcome.late:
-                await self._journal.write(outcome.store)
+                await self._journal.write(lambda t: outcome.store(t, self._mark))  # noqa: B023 - awaited here
             last = outcome
             self.done.ring(last.upto)
             if self._journal.raws.at - head >= BATCH // 2:  # instruments keep us busy

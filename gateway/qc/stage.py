@@ -1,0 +1,134 @@
+"""Quality control between normalising and storing: observations in, the same observations with their marks out.
+
+It works inside the transaction that stores them and moves the decoder's cursor, and all it remembers is in the journal:
+whenever it is cut off, it goes on with the verdicts it would have given. An observation that is already stored is
+looked at no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from drivers.kit.observation import Kind
+from gateway.journal.transaction import Row, Transaction
+from gateway.qc import control, patient
+from gateway.qc.options import AverageOptions, Check, ControlOptions, CriticalOptions, DeltaOptions, LockoutOptions
+from gateway.qc.result import Result
+from gateway.qc.state import CRITICAL, FORMER, State
+
+if TYPE_CHECKING:
+    from gateway.config import Config
+
+log = structlog.get_logger()
+
+MOST_ROUTES: Final = 10_000
+JUDGED: Final = (Kind.RESULT, Kind.QC)
+
+
+@dataclass(slots=True)
+class Route:
+    """What is looked at for one quantity of one device."""
+
+    controls: list[ControlOptions] = field(default_factory=list)
+    lockouts: list[LockoutOptions] = field(default_factory=list)
+    deltas: list[DeltaOptions] = field(default_factory=list)
+    criticals: list[CriticalOptions] = field(default_factory=list)
+    averages: list[AverageOptions] = field(default_factory=list)
+
+    @property
+    def empty(self) -> bool:
+        return not (self.controls or self.lockouts or self.deltas or self.criticals or self.averages)
+
+
+def about(check: Check, device: str, quantity: str) -> bool:
+    """Whether a table speaks of it."""
+    return fnmatchcase(device, check.device) and fnmatchcase(quantity, check.quantity)
+
+
+class Stage:
+    """Marks the observations of one configuration. `secret`: what patients' names are hashed with."""
+
+    def __init__(self, config: Config, secret: bytes) -> None:
+        self._config = config
+        self._secret = secret
+        self._zones = {device.id: ZoneInfo(device.timezone) for device in config.devices}
+        self._routes: dict[tuple[str, str], Route] = {}
+
+    def mark(self, transaction: Transaction, rows: Iterable[Row]) -> list[Row]:
+        """The rows as they are to be stored, in the same transaction."""
+        state = State(transaction.db)
+        seen: set[bytes] = set()
+        marked = []
+        for row in rows:
+            route = self._route(row.device, row.quantity) if row.kind in JUDGED else None
+            if route and not route.empty and row.uid not in seen and not _stored(transaction, row):
+                row = self._mark(state, route, row)
+            seen.add(row.uid)
+            marked.append(row)
+        if any(row.kind in JUDGED for row in marked):
+            for name in (FORMER, CRITICAL):
+                state.bound(name)
+        return marked
+
+    def _mark(self, state: State, route: Route, row: Row) -> Row:
+        """A mistake of ours keeps no result back: it is stored, and says that it was not judged."""
+        result = Result(row, self._zones.get(row.device, ZoneInfo("UTC")))
+        try:
+            self._judge(state, route, result)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            log.exception("quality control failed", device=row.device, quantity=row.quantity)
+            result.note("qc_failed", f"not judged: {type(error).__name__}")
+        return result.marked
+
+    def _judge(self, state: State, route: Route, result: Result) -> None:
+        measured = next((one for one in route.controls if _is(one, result)), None)
+        if measured:
+            control.measure(state, measured, result)
+        elif result.patient:
+            due = patient.controls(state, route.controls, result)
+            for lockout in route.lockouts:
+                patient.lockout(lockout, result, due)
+            for delta in route.deltas:
+                patient.delta(state, delta, result, self._secret)
+            for critical in route.criticals:
+                patient.critical(critical, result)
+            for average in route.averages:
+                patient.average(state, average, result)
+            patient.wait(state, result)
+
+    def _route(self, device: str, quantity: str) -> Route:
+        key = (device, quantity)
+        found = self._routes.get(key)
+        if found is None:
+            if len(self._routes) >= MOST_ROUTES:  # an instrument that invents quantities
+                self._routes.clear()
+            config = self._config
+
+            def those(options: Iterable[Any]) -> list[Any]:
+                return [one for one in options if about(one, device, quantity)]
+
+            found = self._routes[key] = Route(
+                those(config.controls),
+                those(config.lockouts),
+                those(config.delta_checks),
+                those(config.critical_values),
+                those(config.moving_averages),
+            )
+        return found
+
+
+def _is(options: ControlOptions, result: Result) -> bool:
+    """Whether it was measured on this control: by its specimen id, or where none is declared by its kind."""
+    if options.specimen is None:
+        return not result.patient
+    return result.row.specimen is not None and fnmatchcase(result.row.specimen, options.specimen)
+
+
+def _stored(transaction: Transaction, row: Row) -> bool:
+    return transaction.db.execute("SELECT 1 FROM observation WHERE uid=?", (row.uid,)).fetchone() is not None
