@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from gateway.alarms import states
+from gateway.alarms.conditions import Condition, Seen, Silent, Told, build, by_device
 from gateway.alarms.defaults import defaults
 from gateway.alarms.instance import Instance
 from gateway.alarms.options import AlarmOptions, Priority
-from gateway.alarms.rules import Condition, Seen, Silent, Told, build, by_device
 from gateway.alarms.states import Life, State, Transition
 from gateway.alarms.view import AlarmView
 from gateway.journal.bell import Bell
@@ -199,7 +199,7 @@ class AlarmEngine:
     def _instance(
         self, alarm: AlarmOptions, device: str, quantity: str, condition: Condition | None = None
     ) -> Instance | None:
-        made = Instance(alarm, device, quantity, condition or build(alarm.when))
+        made = Instance(alarm, device, quantity, condition or build(alarm.when, device, quantity))
         known = self._instances.get(made.id)
         if known is None and len(self._instances) < MOST_INSTANCES:
             known = self._instances[made.id] = made
@@ -340,7 +340,7 @@ class AlarmEngine:
                 instance.condition.load(condition)
             except (ValueError, TypeError, IndexError):
                 log.warning("an alarm's rule has changed: its memory starts anew", alarm=instance.id)
-                instance.condition = build(alarm.when)
+                instance.condition = build(alarm.when, device, quantity)
         self._catching_up = self._at < self._journal.observations.at
         if not self._catching_up:
             self._caught_up_quietly()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from gateway.alarms.conditions import Condition
 from gateway.alarms.options import AlarmOptions
-from gateway.alarms.rules import Condition
 from gateway.alarms.states import Life
 from gateway.alarms.view import AlarmView
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.alarms import states
+from gateway.alarms.conditions import Condition, Seen, build
 from gateway.alarms.engine import LINK_LOST_FOR, AlarmEngine
-from gateway.alarms.rules import Condition, Seen, build
 from gateway.alarms.states import Life, State
 from gateway.alarms.when import When
 from gateway.config import parse
