@@ -262,12 +262,7 @@ def _cross_check(config: Config, problems: _Problems) -> None:
                 ("sinks", number, "broker"), f"no broker is called {sink.broker!r}. {_suggest(sink.broker, brokers)}"
             )
     _check_quality_control(config, problems)
-    notifiers = [notifier.id for notifier in config.notifiers]
-    for number, alarm in enumerate(config.alarms):
-        for name in alarm.notify:
-            if name not in notifiers:
-                message = f"no notifier is called {name!r}. {_suggest(name, notifiers)}"
-                problems.add(("alarms", number, "notify"), message)
+    _check_alarms(config, problems)
     listening = [(device.id, device.link) for device in config.devices if isinstance(device.link, TcpListenOptions)]
     for conflict in conflicts(listening):
         problems.add(("devices",), conflict)
@@ -287,6 +282,21 @@ def _check_quality_control(config: Config, problems: _Problems) -> None:
             if not fnmatch.filter(devices, check.device):
                 message = f"no device is called {check.device!r}. {_suggest(check.device, devices)}"
                 problems.add((section, number, "device"), message)
+
+
+def _check_alarms(config: Config, problems: _Problems) -> None:
+    """Alarms tell notifiers and watch devices that there are."""
+    notifiers = [notifier.id for notifier in config.notifiers]
+    devices = [device.id for device in config.devices]
+    for number, alarm in enumerate(config.alarms):
+        for name in alarm.notify:
+            if name not in notifiers:
+                message = f"no notifier is called {name!r}. {_suggest(name, notifiers)}"
+                problems.add(("alarms", number, "notify"), message)
+        for key, name in alarm.when.devices():
+            if name not in devices:
+                message = f"no device is called {name!r}. {_suggest(name, devices)}"
+                problems.add(("alarms", number, "when", key), message)
 
 
 # ---- pydantic's errors in our words

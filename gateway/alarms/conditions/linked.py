@@ -77,8 +77,7 @@ class Deviates(_Linked):
         own = known.get(self._own)
         other = self._point if self._other is None else known.get(self._other)
         if not _is_number(own) or not _is_number(other):
-            if seen.time >= self._latest:
-                self._undecided()
+            self._undecided()
             return
         apart = abs(own - other)
         side = self._limits.side(apart, "above" if self.holds else "")

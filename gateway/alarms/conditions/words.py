@@ -9,11 +9,14 @@ SPOKEN = {"d": "d", "h": "h", "m": "min", "s": "s"}
 
 
 def spoken(seconds: float) -> str:
-    """600 -> "10 min", 5400 -> "90 min", 93784 -> "26 h": whole numbers, exact where the span is a round one."""
+    """600 -> "10 min", 5400 -> "90 min", 3725 -> "62 min", 93784 -> "26 h": in whole numbers, round spans exactly."""
     seconds = round(seconds) if seconds >= 10 else seconds
     for unit, word in SPOKEN.items():
         if seconds and seconds % SECONDS[unit] == 0:
             return f"{seconds / SECONDS[unit]:.0f} {word}"
+    if seconds >= SECONDS["h"]:
+        unit = "h" if seconds >= SECONDS["d"] else "m"
+        return f"{seconds / SECONDS[unit]:.0f} {SPOKEN[unit]}"
     return f"{seconds:g} s"
 
 
