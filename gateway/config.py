@@ -25,7 +25,7 @@ from pydantic_core import ErrorDetails
 import drivers
 from drivers.kit.declare import Driver, Options
 from drivers.kit.durations import Duration
-from gateway.alarms.options import AlarmOptions
+from gateway.alarms.options import AlarmOptions, SuppressionOptions
 from gateway.calibration import Calibration
 from gateway.links.listen import conflicts
 from gateway.links.options import BrokerOptions, LinkOptions, TcpListenOptions
@@ -103,6 +103,7 @@ class Config(Strict):
     devices: tuple[Device, ...] = ()
     sinks: tuple[SinkOptions, ...] = ()
     alarms: tuple[AlarmOptions, ...] = ()
+    suppressions: tuple[SuppressionOptions, ...] = ()
     notifiers: tuple[NotifierOptions, ...] = ()
     alarm_test: AlarmTest | None = None
     heartbeats: tuple[HeartbeatOptions, ...] = ()
@@ -245,7 +246,7 @@ def _preset(driver: Driver, table: dict[str, Any], here: Location, problems: _Pr
 
 def _cross_check(config: Config, problems: _Problems) -> None:
     """What one table cannot know: names used twice, names that lead nowhere, devices in each other's way."""
-    for section in ("brokers", "devices", "sinks", "alarms", "notifiers", *SECTIONS):
+    for section in ("brokers", "devices", "sinks", "alarms", "suppressions", "notifiers", *SECTIONS):
         seen: set[str] = set()
         for number, item in enumerate(getattr(config, section)):
             if item.id in seen:

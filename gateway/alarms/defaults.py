@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from drivers.kit.durations import written
 from gateway.alarms.options import AlarmOptions, Priority
+from gateway.alarms.surroundings import LINK_LOST_FOR
 from gateway.alarms.when import When
 from gateway.pulse import SIGNS
 
 if TYPE_CHECKING:
     from gateway.config import Config
+
+# Alarms about what no observation says, and seconds it must last: see gateway.alarms.surroundings.
+TOLD: Final = {
+    "journal": 0.0,
+    "link-lost": LINK_LOST_FOR,
+    "calibration-due": 0.0,
+    "undelivered": 60.0,
+    "path-test": 0.0,
+}
 
 
 def defaults(config: Config) -> list[AlarmOptions]:
@@ -24,6 +34,12 @@ def defaults(config: Config) -> list[AlarmOptions]:
                      text="The journal keeps what it is owed. Look at the store."),
         AlarmOptions(id="link-lost", when=When(fault=True), priority=Priority.HIGH, title="Instrument not connected",
                      text="Look at cable, power and address."),
+        AlarmOptions(id="calibration-due", when=When(fault=True), priority=Priority.LOW, title="Calibration due",
+                     text="Have it calibrated, then write the new dates into its calibration."),
+        AlarmOptions(id="undelivered", when=When(fault=True), priority=Priority.HIGH, title="People could not be told",
+                     text="Look at the network and at the notifier; `assaygate notify test` tries it."),
+        AlarmOptions(id="path-test", when=When(fault=True), priority=Priority.LOW, title="Test of the alarm path",
+                     text="Acknowledge it: that proves that alarms reach somebody."),
     ]  # fmt: skip
     for name, sign in SIGNS.items():
         side, clear = ("above", "clear_below") if sign.below is None else ("below", "clear_above")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from gateway.alarms.conditions import Condition
 from gateway.alarms.options import AlarmOptions
-from gateway.alarms.states import Life
+from gateway.alarms.states import RINGING, Life, State
 from gateway.alarms.view import AlarmView
 
 
@@ -19,6 +19,7 @@ class Instance:
     device: str
     quantity: str
     condition: Condition
+    past: Condition | None = None  # the same rule over readings that came late
     life: Life = field(default_factory=Life)
 
     @property
@@ -38,21 +39,33 @@ class Instance:
             priority=str(options.priority),
             title=options.title or options.id,
             text=options.text,
-            raised=_rfc3339(life.raised),
-            cleared=_rfc3339(life.cleared),
-            acknowledged_at=_rfc3339(life.acknowledged),
+            raised=rfc3339(life.raised),
+            cleared=rfc3339(life.cleared),
+            acknowledged_at=rfc3339(life.acknowledged),
             acknowledged_by=life.by,
             comment=life.comment,
-            shelved_until=_rfc3339(life.shelved_until),
-            shelved_by=life.shelved_by,
-            shelve_reason=life.reason,
+            shelved_until=rfc3339(life.shelved_until),
+            shelved_by=life.aside_by if life.state is State.SHELVED else "",
+            shelve_reason=life.reason if life.state is State.SHELVED else "",
+            aside_by=life.aside_by,
+            aside_reason=life.reason,
+            consequence=options.consequence,
+            action=options.action,
+            respond_by=self._respond_by(),
+            rule=condition.rule(),
             value=condition.value,
             limit=limit,
             explanation=condition.explanation,
         )
 
+    def _respond_by(self) -> str | None:
+        life, response = self.life, self.options.response
+        if response is None or life.raised is None or life.state not in RINGING:
+            return None
+        return rfc3339(life.raised + response)
 
-def _rfc3339(moment: float | None) -> str | None:
+
+def rfc3339(moment: float | None) -> str | None:
     if moment is None:
         return None
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -28,3 +28,9 @@ class AlarmView:
     value: float | str | bool | None
     limit: float | None
     explanation: str
+    rule: str  # the condition in words
+    consequence: str
+    action: str
+    respond_by: str | None  # while nobody has acknowledged it
+    aside_by: str  # who shelved it or took it out of service, or what suppresses it
+    aside_reason: str

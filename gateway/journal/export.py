@@ -101,13 +101,13 @@ def write_csv(rows: Iterator[tuple[int, bytes]], out: BinaryIO) -> int:
     count = 0
     for _, line in rows:
         row = orjson.loads(line)
-        writer.writerow([_cell(row.get(column)) for column in COLUMNS])
+        writer.writerow([cell(row.get(column)) for column in COLUMNS])
         count += 1
     text.detach()
     return count
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
     if isinstance(value, list | dict):
         return orjson.dumps(value).decode()
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):

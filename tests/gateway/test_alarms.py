@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from gateway.alarms import states
 from gateway.alarms.conditions import Condition, Seen, build
-from gateway.alarms.engine import LINK_LOST_FOR, AlarmEngine
+from gateway.alarms.engine import AlarmEngine
 from gateway.alarms.states import Life, State
+from gateway.alarms.surroundings import LINK_LOST_FOR
 from gateway.alarms.when import When
 from gateway.config import parse
 from gateway.journal.store import Journal
