@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from typing import Final
 
-from gateway.equipment import sheet
+from gateway.equipment import page, sheet
 from gateway.equipment.report import Report
 
 
@@ -18,7 +18,16 @@ class Form:
     write: Callable[[Report, str], bytes]
 
 
+def _as_pdf(report: Report, made: str) -> bytes:
+    """Its library takes half a second to load: only where paper is asked for."""
+    from gateway.equipment.paper import as_pdf
+
+    return as_pdf(report, made)
+
+
 FORMS: Final = {
+    "html": Form("text/html; charset=utf-8", page.as_html),
+    "pdf": Form("application/pdf", _as_pdf),
     "csv": Form("text/csv; charset=utf-8", sheet.as_csv),
     "json": Form("application/json", sheet.as_json),
 }

@@ -75,6 +75,7 @@ def sections(report: Report, made: str) -> list[Section]:
     zone = ZoneInfo(report.timezone)
     found = [
         _equipment(report, zone),
+        *_limits(report),
         _figures(report),
         _excursions(report, zone),
         _gaps(report, zone),
@@ -127,12 +128,16 @@ def _equipment(report: Report, zone: ZoneInfo) -> Section:
         ("high limit", number(report.high, report.unit)),
         ("limits", "none" if none else limit_words),
     ]
-    for one in report.limits_from:
-        ends = [f"{word} {number(end, report.unit).text}" for word, end in (("below", one.low), ("above", one.high))
-                if end is not None]  # fmt: skip
-        lasting = f" for {minutes(one.lasting).text} min" if one.lasting else ""
-        rows.append((f"alarm {one.alarm}", f"{one.title}: {' or '.join(ends)}{lasting}"))
     return Section("equipment", "Equipment and period", (), rows)
+
+
+def _limits(report: Report) -> list[Section]:
+    rows: list[tuple[Cell, ...]] = [
+        (one.alarm, one.title, number(one.low, report.unit), number(one.high, report.unit), minutes(one.lasting))
+        for one in report.limits_from
+    ]
+    columns = ("alarm", "title", "below", "above", "for minutes")
+    return [Section("limits", "Alarms the limits are taken from", columns, rows)] if rows else []
 
 
 def _figures(report: Report) -> Section:
@@ -222,7 +227,7 @@ def _parts(report: Report, zone: ZoneInfo) -> Section:
 
 
 def _alarms(report: Report, zone: ZoneInfo) -> Section:
-    rows = [(local(one.at, zone), one.alarm, one.what, one.by or "-", one.why or "-", count(one.entry))
+    rows = [(local(one.at, zone), one.alarm, Token(one.what[:40]), one.by or "-", one.why or "-", count(one.entry))
             for one in report.transitions]  # fmt: skip
     more = report.transition_count - len(rows)
     said = (f"{more} more entries are in the audit chain.",) if more else ()

@@ -10,7 +10,7 @@ import orjson
 from gateway.equipment.report import Report
 from gateway.equipment.sections import Cell, Section, sections, verdict
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # a spreadsheet would take such a text for one
+FORMULA = ("=", "+", "-", "@")  # a spreadsheet would take such a text for one
 
 
 def as_csv(report: Report, made: str) -> bytes:
@@ -31,10 +31,11 @@ def as_csv(report: Report, made: str) -> bytes:
 
 def _cell(cell: Cell) -> str | float | int:
     """Numbers stay numbers; a text is a text."""
-    if not isinstance(cell, str):
-        return cell.text if cell.raw is None else cell.raw
-    cell = cell.replace("\0", "")
-    return f"'{cell}" if cell != "-" and cell.lstrip(" ").startswith(FORMULA) else cell
+    told = cell if isinstance(cell, str) else cell.text if cell.raw is None else cell.raw
+    if not isinstance(told, str):
+        return told
+    told = told.replace("\0", "")
+    return f"'{told}" if told != "-" and told.lstrip().startswith(FORMULA) else told
 
 
 def as_json(report: Report, made: str) -> bytes:
