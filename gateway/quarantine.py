@@ -9,9 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.config import Config
-from gateway.decode import Failure, Reading, read
+from gateway.decode import Failure, Mark, Reading, as_read, read
+from gateway.journal import seals
 from gateway.journal.schema import FILE, REFUSED, connect
 from gateway.journal.transaction import RawMessage, Transaction, read_message
+from gateway.qc.stage import Stage
 from gateway.readings import readings
 from gateway.reports import open_journal
 
@@ -31,7 +33,9 @@ def _time(nanoseconds: int) -> str:
     return datetime.fromtimestamp(nanoseconds / 1e9, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def retry(transaction: Transaction, known: Mapping[str, Reading], ids: Sequence[int]) -> tuple[int, int]:
+def retry(
+    transaction: Transaction, known: Mapping[str, Reading], ids: Sequence[int], mark: Mark = as_read
+) -> tuple[int, int]:
     """Decode entries (all where `ids` is empty) again; how many are understood now, and how many still not.
 
     Bytes refused on the wire stay refused: their sender was told so and has sent them again.
@@ -45,7 +49,7 @@ def retry(transaction: Transaction, known: Mapping[str, Reading], ids: Sequence[
         if outcome is None or isinstance(outcome, Failure):
             left += 1
             continue
-        transaction.observe(outcome)
+        transaction.observe(mark(transaction, outcome))
         transaction.resolve(raw)
         transaction.audit("quarantine.resolved", entry=entry, device=device, reason=reason)
         resolved += 1
@@ -76,6 +80,7 @@ class Quarantine:
             pass
         with closing(connect(self._config.gateway.data_dir / FILE)) as db:
             db.execute("BEGIN IMMEDIATE")
-            answer = retry(Transaction(db), readings(self._config), ids)
+            stage = Stage(self._config, seals.key(self._config.gateway.data_dir))
+            answer = retry(Transaction(db), readings(self._config), ids, stage.mark)
             db.execute("COMMIT")
         return answer

@@ -23,6 +23,7 @@ from gateway.decode import Failure, Reading, read
 from gateway.identity import UID_BYTES
 from gateway.journal.schema import DECODE, FILE, REFUSED, connect
 from gateway.journal.transaction import Row, Transaction, read_cursor, read_message
+from gateway.qc.result import carried, unmarked
 from gateway.readings import readings
 from gateway.reports import open_journal
 
@@ -93,6 +94,7 @@ def _short(value: Any) -> str:
 def _comparable(body: Mapping[str, Any]) -> dict[str, Any]:
     if not body:
         return {}
+    body = unmarked(body)
     told = {name: value for name, value in body.items() if name not in ASIDE and name != "attributes"}
     attributes = dict(body.get("attributes", {}))
     if CORRECTS in attributes:
@@ -142,7 +144,9 @@ def _of_message(db: sqlite3.Connection, raw: int, reading: Reading) -> Iterator[
         elif seq is None:
             yield Difference(Change.NEW, raw, message.device, read=read_now, row=row)
         else:
-            found = Difference(Change.CHANGED, raw, message.device, seq, body, read_now, _correction(uid, row, seq))
+            found = Difference(
+                Change.CHANGED, raw, message.device, seq, body, read_now, _correction(uid, row, seq, body)
+            )
             if found.fields:
                 yield found
 
@@ -193,10 +197,11 @@ def _paired(stands: list[Standing], rows: list[Row]) -> Iterator[tuple[int | Non
         yield None, row.uid, {}, row
 
 
-def _correction(uid: bytes, row: Row, corrects: int) -> Row:
+def _correction(uid: bytes, row: Row, corrects: int, stored: Mapping[str, Any]) -> Row:
     body = orjson.loads(row.body)
     attributes = {**body["attributes"], CORRECTS: corrects, "status_as_read": body["status"]}
-    return _stored(uid, row, {**body, "status": Status.CORRECTED, "attributes": attributes})
+    told = carried(stored, {**body, "status": Status.CORRECTED, "attributes": attributes})
+    return _stored(uid, row._replace(kind=str(told["kind"])), told)
 
 
 def _cancelled(uid: bytes, body: Mapping[str, Any], corrects: int) -> Row:

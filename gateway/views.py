@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.journal.transaction import Transaction
 from gateway.links.link import LinkState
+from gateway.qc.stage import Stage
 from gateway.quarantine import retry
 
 if TYPE_CHECKING:
     from gateway.alarms.engine import AlarmEngine
     from gateway.app import App
+    from gateway.config import Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,10 @@ class AppViews:
     def __init__(self, app: App) -> None:
         self._app = app
         self.journal = app.journal
+
+    @property
+    def config(self) -> Config:
+        return self._app.config
 
     @property
     def site(self) -> str:
@@ -126,9 +132,9 @@ class AppViews:
 
     async def retry(self, entry: int) -> bool:
         """Decode a quarantined message again with today's configuration; True when it was understood."""
-        readings = dict(self._app.readings)
+        readings, stage = dict(self._app.readings), Stage(self._app.config, self.journal.secret)
 
         def again(transaction: Transaction) -> bool:
-            return retry(transaction, readings, [entry])[0] == 1
+            return retry(transaction, readings, [entry], stage.mark)[0] == 1
 
         return await self.journal.write(again)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
@@ -36,8 +36,7 @@ class Control:
 
     @property
     def tally(self) -> Tally:
-        n, mean, m2, days, day = self.lots.get(self.lot, (0, 0.0, 0.0, 0, -1))
-        return Tally(int(n), mean, m2, int(days), int(day))
+        return tally_of(self.lots.get(self.lot))
 
     def keep(self, tally: Tally) -> None:
         self.lots.pop(self.lot, None)
@@ -58,6 +57,14 @@ class Control:
         self.keep(self.tally.plus(value, time // DAY_US))
         if self.own is None and self.tally.enough and (sd := self.tally.sd):
             self.own = [self.tally.mean, sd]
+
+
+def tally_of(found: Sequence[float] | None) -> Tally:
+    """As it was remembered."""
+    if not found:
+        return Tally()
+    n, mean, m2, days, day = found
+    return Tally(int(n), mean, m2, int(days), int(day))
 
 
 def load(state: State, options: ControlOptions, device: str) -> Control:
@@ -105,7 +112,7 @@ def measure(state: State, options: ControlOptions, result: Result) -> None:
             value = result.number(options.unit)
             if result.body["comparator"]:
                 raise UnusableError(f"it is {result.body['comparator']} a limit")
-            told |= _quantitative(state, options, control, result, value)
+            told |= {"value": value, **_quantitative(state, options, control, result, value)}
         except UnusableError as error:
             value = None
             told |= {"verdict": Outcome.REJECTED, "rules": ["no-value"], "why": str(error)}

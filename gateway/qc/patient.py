@@ -9,7 +9,7 @@ from gateway.qc import control
 from gateway.qc.numbers import Average
 from gateway.qc.options import AverageOptions, ControlOptions, CriticalOptions, DeltaOptions, LockoutOptions
 from gateway.qc.result import DAY_US, Result, UnusableError, expired, written
-from gateway.qc.state import AVERAGE, CRITICAL, FORMER, HELD, State, hashed
+from gateway.qc.state import AVERAGE, CRITICAL, FORMER, HELD, LOCKOUT, State, hashed
 
 AT_LEAST: Final = DAY_US // 24  # a rate per day is not read from results closer together than an hour
 
@@ -27,8 +27,8 @@ def controls(state: State, options: Sequence[ControlOptions], result: Result) ->
     return any_due
 
 
-def lockout(options: LockoutOptions, result: Result, due: bool) -> None:
-    """Mark a rapid test that ought not to have been run."""
+def lockout(state: State, options: LockoutOptions, result: Result, due: bool) -> None:
+    """Mark a rapid test that ought not to have been run, and remember whether the last one was."""
     reasons = []
     if expired(result.body["lot_expiry"], result.day):
         reasons.append(f"lot {result.body['lot'] or ''} expired on {result.body['lot_expiry']}".replace("  ", " "))
@@ -38,6 +38,11 @@ def lockout(options: LockoutOptions, result: Result, due: bool) -> None:
         result.reason("lockout", reason)
         if options.lockout == "hold":
             result.hold(reason)
+    name = f"{LOCKOUT}{result.row.device}:{options.id}"
+    if reasons:
+        state.put(name, {"why": "; ".join(reasons), "time": result.row.time})
+    else:
+        state.drop(name)
 
 
 def delta(state: State, options: DeltaOptions, result: Result, secret: bytes) -> None:

@@ -128,6 +128,19 @@ def unmarked(body: Mapping[str, Any]) -> dict[str, Any]:
     return told
 
 
+def carried(stored: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
+    """A correction of a marked observation, with the marks of the stored one: what is held stays held, what is of a
+    control stays of a control."""
+    marks = {name: value for name, value in stored["attributes"].items() if name in MARKS}
+    told = {**body, "attributes": {**marks, **body["attributes"]}}
+    if "kind_as_read" in marks:
+        told["kind"] = stored["kind"]
+    if "hold" in marks:
+        told["status"] = Status.PRELIMINARY
+    told["flags"] = [*dict.fromkeys((*body["flags"], *marks.get("flags_added", ())))]
+    return told
+
+
 def expired(lot_expiry: str | None, day: date) -> bool:
     """Whether a lot's expiry, as the instrument wrote it, lies before that day. A month holds until its last day.
     What cannot be read with certainty is not expired: 03/04/26 is two days."""

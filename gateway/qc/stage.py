@@ -93,7 +93,7 @@ class Stage:
         elif result.patient:
             due = patient.controls(state, route.controls, result)
             for lockout in route.lockouts:
-                patient.lockout(lockout, result, due)
+                patient.lockout(state, lockout, result, due)
             for delta in route.deltas:
                 patient.delta(state, delta, result, self._secret)
             for critical in route.criticals:
