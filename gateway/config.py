@@ -246,7 +246,7 @@ def _preset(driver: Driver, table: dict[str, Any], here: Location, problems: _Pr
 
 def _cross_check(config: Config, problems: _Problems) -> None:
     """What one table cannot know: names used twice, names that lead nowhere, devices in each other's way."""
-    for section in ("brokers", "devices", "sinks", "alarms", "suppressions", "notifiers", *SECTIONS):
+    for section in ("brokers", "devices", "sinks", "alarms", "suppressions", "notifiers", "heartbeats", *SECTIONS):
         seen: set[str] = set()
         for number, item in enumerate(getattr(config, section)):
             if item.id in seen:
@@ -264,6 +264,7 @@ def _cross_check(config: Config, problems: _Problems) -> None:
             )
     _check_quality_control(config, problems)
     _check_alarms(config, problems)
+    _check_notifiers(config, problems)
     listening = [(device.id, device.link) for device in config.devices if isinstance(device.link, TcpListenOptions)]
     for conflict in conflicts(listening):
         problems.add(("devices",), conflict)
@@ -285,15 +286,31 @@ def _check_quality_control(config: Config, problems: _Problems) -> None:
                 problems.add((section, number, "device"), message)
 
 
-def _check_alarms(config: Config, problems: _Problems) -> None:
-    """Alarms tell notifiers and watch devices that there are."""
+def _check_notifiers(config: Config, problems: _Problems) -> None:
+    """Whoever is to be told can be told."""
+    named: list[tuple[Location, tuple[str, ...]]] = []
+    if config.alarm_test:
+        named.append((("alarm_test", "notify"), config.alarm_test.notify))
+    for number, alarm in enumerate(config.alarms):
+        named.append((("alarms", number, "notify"), alarm.notify))
+        for place, step in enumerate(alarm.escalate):
+            named.append((("alarms", number, "escalate", place, "notify"), step.notify))
     notifiers = [notifier.id for notifier in config.notifiers]
+    for location, names in named:
+        for name in names:
+            if name not in notifiers:
+                problems.add(location, f"no notifier is called {name!r}. {_suggest(name, notifiers)}")
+    brokers = [broker.id for broker in config.brokers]
+    for number, notifier in enumerate(config.notifiers):
+        if notifier.type == "mqtt" and notifier.broker not in brokers:
+            message = f"no broker is called {notifier.broker!r}. {_suggest(notifier.broker, brokers)}"
+            problems.add(("notifiers", number, "broker"), message)
+
+
+def _check_alarms(config: Config, problems: _Problems) -> None:
+    """Alarms watch devices that there are."""
     devices = [device.id for device in config.devices]
     for number, alarm in enumerate(config.alarms):
-        for name in alarm.notify:
-            if name not in notifiers:
-                message = f"no notifier is called {name!r}. {_suggest(name, notifiers)}"
-                problems.add(("alarms", number, "notify"), message)
         for key, name in alarm.when.devices():
             if name not in devices:
                 message = f"no device is called {name!r}. {_suggest(name, devices)}"

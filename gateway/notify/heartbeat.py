@@ -26,7 +26,7 @@ class Heartbeat:
         self,
         options: HeartbeatOptions,
         unwell: Callable[[], Awaitable[str]],
-        record: Callable[[str, dict[str, Any]], None],
+        record: Callable[[tuple[str, dict[str, Any]]], None],
         clock: Callable[[], float],
     ) -> None:
         """`unwell`: "" or why no sign may be given. `record`: for the audit chain, at changes and once a day."""
@@ -53,8 +53,6 @@ class Heartbeat:
             self._recorded_at = now
             if why:
                 log.warning("no heartbeat", watcher=self._options.id, why=why)
-            self._record(
-                "heartbeat.failed" if why else "heartbeat.sent",
-                {"watcher": self._options.id, "why": why, "sent": self.sent, "failed": self.failed},
-            )
+            details = {"watcher": self._options.id, "why": why, "sent": self.sent, "failed": self.failed}
+            self._record(("heartbeat.failed" if why else "heartbeat.sent", details))
         self._trouble = why

@@ -27,6 +27,10 @@ class What(StrEnum):
     ESCALATED = "not acknowledged"  # nobody has, and the next group is told
     CLEARED = "cleared"
     OVER = "over meanwhile"  # it went before anybody could be told
+    UNANSWERED = "not answered"  # the weekly test
+
+
+_UNSEEN: Final = (What.STILL, What.ESCALATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +44,11 @@ class Entry:
     text: str
     raised: str  # RFC 3339; with `alarm` it names the occurrence
     at: float  # since when it waits to be told
-    over: float | None = None
+    over: float | None = None  # None: it is on
 
     @property
     def on(self) -> bool:
-        return self.what not in (What.CLEARED, What.OVER)
+        return self.over is None
 
     @property
     def critical(self) -> bool:
@@ -78,9 +82,13 @@ class Message:
 def entry(view: AlarmView, what: What, now: float) -> Entry:
     """What is to be told of an alarm as it stands."""
     where = " ".join(part for part in (view.title, view.device, view.quantity) if part)
-    text = " ".join(part for part in (view.explanation, view.text) if part)
+    over = datetime.fromisoformat(view.cleared).timestamp() if view.cleared else None
+    since = f"Over since {view.cleared}, and nobody has acknowledged it." if over and what in _UNSEEN else ""
+    text = " ".join(part for part in (since, view.explanation, view.text) if part)
     title = _plain(where).replace("\n", " ")[:MOST_TITLE]
-    return Entry(view.id, what, view.priority, title, _plain(text)[:MOST_TEXT], view.raised or "", now)
+    if since:
+        what = What.ESCALATED
+    return Entry(view.id, what, view.priority, title, _plain(text)[:MOST_TEXT], view.raised or "", now, over)
 
 
 def compose(entries: Sequence[Entry], note: str = "") -> Message:

@@ -156,7 +156,10 @@ class AlarmTest(Strict):
     def weekly(self) -> tuple[int, time]:
         """Day of the week (0: Monday) and time of day. Errors: ValueError."""
         day, _, clock = self.at.strip().partition(" ")
-        return DAYS.index(_day(day)), _clock(clock.strip())
+        try:
+            return DAYS.index(_day(day)), _clock(clock.strip())
+        except ValueError:
+            raise ValueError(f'{self.at!r} is no moment of a week. Write "Mon 09:00".') from None
 
     def latest(self, now: float) -> float:
         """The last time it was due, at or before `now` (unix seconds). A time that a clock change skips is due as much

@@ -7,7 +7,7 @@ what is still on is told as it is and what went meanwhile in one line.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, Final
 
@@ -67,11 +67,8 @@ class Outbox:
 
     def say(self, one: Entry, now: float, hold: str) -> list[Lost]:
         """An alarm is on (again). `hold`: why it is held back for now, if it is. What had to be given up for it."""
-        known = self._waiting.get(one.alarm) or self._held.get(one.alarm)
-        if known and known.on and known.raised == one.raised:
-            return []  # it waits to be told already
-        if one.what is What.RAISED and self.told.get(one.alarm) == one.raised:
-            return []  # as after a restart
+        if self.knows(one):
+            return []
         self.forget(one.alarm)
         if hold:
             return self._put(self._held, one)
@@ -80,6 +77,13 @@ class Outbox:
             if not self.flood and self._new(now) > FLOOD:
                 self.flood, self._note, self._digest_at = True, BEGAN, now + GATHER
         return self._put(self._waiting, one)
+
+    def knows(self, one: Entry) -> bool:
+        """Whether it waits to be told already, or has been told before a restart."""
+        known = self._waiting.get(one.alarm) or self._held.get(one.alarm)
+        if known and known.on and known.raised == one.raised:
+            return True
+        return one.what is What.RAISED and self.told.get(one.alarm) == one.raised
 
     def over(self, one: Entry, now: float) -> None:
         """An alarm is cleared: told to whoever was told that it is on, or is about to be."""
@@ -100,7 +104,8 @@ class Outbox:
     def answered(self, alarm: str) -> None:
         """Acknowledged: nobody is reminded of it."""
         for box in (self._waiting, self._held):
-            if alarm in box and box[alarm].what in (What.STILL, What.ESCALATED) and alarm in self.told:
+            what = box[alarm].what if alarm in box else None
+            if what is What.ESCALATED or (what is What.STILL and alarm in self.told):
                 del box[alarm]
 
     def _put(self, box: dict[str, Entry], one: Entry) -> list[Lost]:
@@ -116,6 +121,7 @@ class Outbox:
 
     def tick(self, now: float, still: Mapping[str, AlarmView]) -> list[Lost]:
         """`still`: the open alarms. What was given up."""
+        lost = list[Lost]()
         if self.flood and self._new(now) < CALM:
             self.flood, self._note = False, ENDED if self._note != BEGAN else ""
         for alarm in [alarm for alarm in self.told if alarm not in still and alarm not in self._waiting]:
@@ -123,19 +129,21 @@ class Outbox:
                 del self.told[alarm]
         for alarm, one in list(self._waiting.items()):
             if self.hush(one.priority, now):
-                self._held[alarm] = self._waiting.pop(alarm)
+                del self._waiting[alarm]
+                if one.what is not What.OVER:  # what is over when quiet hours end is not told
+                    lost += self._put(self._held, one)
         for alarm, one in list(self._held.items()):
             if not self.hush(one.priority, now) and (self.on_duty(now) or not one.on):
                 del self._held[alarm]
                 if not one.on:
-                    self._put(self._waiting, replace(one, at=now))
+                    lost += self._put(self._waiting, replace(one, at=now))
                 elif (view := still.get(alarm)) and is_on(view):
                     what = What.STILL if one.what is What.RAISED else one.what
-                    self._put(self._waiting, entry(view, what, now))
+                    lost += self._put(self._waiting, entry(view, what, now))
         old = [one for one in self._waiting.values() if now - one.at > GIVE_UP]
         for one in old:
             del self._waiting[one.alarm]
-        return [(one, "not delivered within a week") for one in old]
+        return [*lost, *((one, "not delivered within a week") for one in old)]
 
     def _new(self, now: float) -> int:
         return sum(0 <= now - at < WINDOW for at in self._news)
@@ -155,7 +163,7 @@ class Outbox:
         """To be told with the next message."""
         return self._note
 
-    def delivered(self, batch: list[Entry], note: str, now: float) -> None:
+    def delivered(self, batch: Sequence[Entry], note: str, now: float) -> None:
         """It has arrived; what has come meanwhile stays."""
         for one in batch:
             for box in (self._waiting, self._held):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drivers.kit.durations import written
+from gateway.notify.message import PATH_TEST
 from gateway.notify.options import AlarmTest
 
 Record = tuple[str, dict[str, Any]]
@@ -20,9 +21,10 @@ class PathTest:
         self._last: float | None = state.get("last")  # when the latest one that was begun was due
         self._since: float | None = state.get("since")  # None: none waits for an answer
         self._late: bool = state.get("late", False)
+        self._sent: list[str] = list(state.get("sent", ()))  # notifiers it has gone to
 
     def dump(self) -> dict[str, Any]:
-        return {"last": self._last, "since": self._since, "late": self._late}
+        return {"last": self._last, "since": self._since, "late": self._late, "sent": list(self._sent)}
 
     @property
     def standing(self) -> tuple[bool, str]:
@@ -48,11 +50,18 @@ class PathTest:
         if self._last is None or self._last > now:  # the first start, or the clock was put back
             self._last = due
         elif due > self._last:
-            self._last, self._since, self._late = due, now, False
+            self._last, self._since, self._late, self._sent = due, now, False, []
         if self._since is not None and not self._late and now - self._since > options.answer_within:
             self._late = True
             return [("test.unanswered", {"due": self._last, "within": options.answer_within})]
         return []
+
+    def sent(self, notifier: str) -> list[Record]:
+        """It has gone to a notifier."""
+        if self._since is None or notifier in self._sent:
+            return []
+        self._sent.append(notifier)
+        return [("test.sent", {"notifier": notifier, "by": PATH_TEST, "due": self._last})]
 
     def answered(self, by: str, now: float) -> list[Record]:
         """Somebody acknowledged it."""
