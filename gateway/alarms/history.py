@@ -6,6 +6,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -77,23 +78,33 @@ def explain(db: sqlite3.Connection, config: Config, alarm_id: str) -> dict[str, 
     if instance is None:
         known = ", ".join(sorted(panel.instances)[:20]) or "none yet"
         raise LookupError(f"no alarm is called {alarm_id!r}. Known are: {known}.")
+    return story(db, facts(panel, instance))
+
+
+def facts(panel: Annunciator, instance: Instance) -> dict[str, Any]:
+    """Where an alarm stands and why, by the panel alone."""
     view = asdict(instance.view())
+    suppressions = panel.suppressions.standing(instance.life.raised or 0.0)
     return {
-        **{name: view[name] for name in ("id", "state", "priority", "title", "rule", "explanation", "consequence",
-                                         "action", "text", "raised", "cleared", "acknowledged_at", "acknowledged_by",
-                                         "comment", "aside_by", "aside_reason", "respond_by")},
-        "suppressions": [one for one in panel.suppressions.standing(instance.life.raised or 0.0)
-                         if one["device"] == instance.device],
-        "transitions": list(deque(history(db, alarm=_escaped(alarm_id)), 20)),
-        "readings": _around(db, instance),
+        **{name: view[name] for name in ("id", "device", "quantity", "state", "priority", "title", "rule",
+                                         "explanation", "consequence", "action", "text", "raised", "cleared",
+                                         "acknowledged_at", "acknowledged_by", "comment", "aside_by", "aside_reason",
+                                         "respond_by")},
+        "suppressions": [one for one in suppressions if one["device"] == instance.device],
     }  # fmt: skip
 
 
-def _around(db: sqlite3.Connection, instance: Instance) -> list[dict[str, Any]]:
-    raised = instance.life.raised
-    if raised is None or not instance.device:
+def story(db: sqlite3.Connection, told: dict[str, Any]) -> dict[str, Any]:
+    """The facts of an alarm with its last transitions and the readings around its raise."""
+    transitions = list(deque(history(db, alarm=told["id"].replace("[", "[[]")), 20))
+    return {**told, "transitions": transitions, "readings": _around(db, told)}
+
+
+def _around(db: sqlite3.Connection, told: dict[str, Any]) -> list[dict[str, Any]]:
+    if told["raised"] is None or not told["device"]:
         return []
-    series = (instance.device, instance.quantity or "*", int(raised * 1e6), AROUND)
+    at = int(datetime.fromisoformat(told["raised"]).timestamp() * 1e6)
+    series = (told["device"], told["quantity"] or "*", at, AROUND)
     before = db.execute(
         "SELECT body FROM observation WHERE device = ? AND quantity GLOB ? AND time <= ? ORDER BY time DESC LIMIT ?",
         series,
@@ -106,7 +117,3 @@ def _around(db: sqlite3.Connection, instance: Instance) -> list[dict[str, Any]]:
         row = orjson.loads(body)
         found.append({name: row[name] for name in ("time", "quantity", "value", "unit", "quality", "raw")})
     return found
-
-
-def _escaped(name: str) -> str:
-    return name.replace("[", "[[]")

@@ -30,6 +30,14 @@ class Shelve(Person):
     reason: str = Field(min_length=1, max_length=1000)
 
 
+class Reason(Person):
+    reason: str = Field(min_length=1, max_length=1000)
+
+
+class Maintain(Reason):
+    minutes: float = Field(gt=0, le=24 * 60)
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """One row of the API."""
@@ -57,6 +65,16 @@ ENDPOINTS: Final = (
     Endpoint("/api/v1/alarms/{id}/acknowledge", "POST", "A person has seen it", (), Acknowledge),
     Endpoint("/api/v1/alarms/{id}/shelve", "POST", "Put it aside for a time", (), Shelve),
     Endpoint("/api/v1/alarms/{id}/unshelve", "POST", "Bring it back", (), Person),
+    Endpoint("/api/v1/alarms/{id}/reset", "POST", "Let go one that latches", (), Acknowledge),
+    Endpoint("/api/v1/alarms/{id}/out-of-service", "POST", "Take it out of service", (), Reason),
+    Endpoint("/api/v1/alarms/{id}/in-service", "POST", "Take it back into service", (), Person),
+    Endpoint("/api/v1/alarms/{id}/explain", "GET", "Why it is as it is: rule, transitions, readings around"),
+    Endpoint("/api/v1/alarms/history", "GET", "Every transition, oldest first: who, when, why",
+             ("since", "until", "alarm", "limit")),
+    Endpoint("/api/v1/alarms/statistics", "GET", "Rates, floods, chattering, the ten worst (EEMUA 191)",
+             ("since", "until")),
+    Endpoint("/api/v1/devices/{id}/maintenance", "POST", "Its alarms are not raised for a time", (), Maintain),
+    Endpoint("/api/v1/devices/{id}/maintenance/end", "POST", "The work on it is done", (), Person),
     Endpoint("/api/v1/stream", "GET", "Server-sent events: every observation, from Last-Event-ID (a seq) on"),
     Endpoint("/api/v1/live", "GET", "WebSocket: a snapshot, then changes by seq"),
     Endpoint("/api/v1/raw/{id}", "GET", "The bytes of one message and what was made of them"),
