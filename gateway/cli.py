@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import click
 
-from gateway import cli_engineer, cli_journal, cli_qc, cli_report
+from gateway import cli_alarms, cli_engineer, cli_journal, cli_qc, cli_report
 from gateway.command import ASKED_WRONGLY, FOUND_A_PROBLEM, Commands, config_option, json_option, load, report, table
 
 
@@ -21,6 +21,7 @@ def main(debug: bool) -> None:
 
 
 for command in (
+    cli_alarms.alarms,
     cli_engineer.drivers_,
     cli_engineer.simulate,
     cli_engineer.tap,
