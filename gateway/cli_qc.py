@@ -12,6 +12,7 @@ import click
 
 from gateway.command import json_option, load, table
 
+SEQ = click.IntRange(1, 2**62)
 NO_FILE = "which configuration? Write -c FILE."
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -157,7 +158,7 @@ def _list(config: Any, what: str, words: Callable[[dict[str, Any]], str], as_jso
 
 @qc.command()
 @config_option
-@click.argument("seqs", metavar="SEQ...", type=int, nargs=-1, required=True)
+@click.argument("seqs", metavar="SEQ...", type=SEQ, nargs=-1, required=True)
 @by_option
 @why_option()
 def release(config: Any, seqs: tuple[int, ...], by: str, why: str) -> None:
@@ -171,7 +172,7 @@ def release(config: Any, seqs: tuple[int, ...], by: str, why: str) -> None:
 
 @qc.command()
 @config_option
-@click.argument("seq", type=int)
+@click.argument("seq", type=SEQ)
 @click.argument("decision", type=click.Choice(["accept", "reject", "rerun", "comment"]))
 @by_option
 @why_option()
@@ -200,7 +201,7 @@ def action(config: Any, control: str, device: str | None, by: str, why: str) -> 
 
 @qc.command("read-back")
 @config_option
-@click.argument("seq", type=int)
+@click.argument("seq", type=SEQ)
 @by_option
 @click.option("--to", required=True, help="Who was told.")
 @click.option("--at", help="When; RFC 3339 (default: now).")

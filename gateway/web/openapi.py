@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import metadata
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from gateway.alarms.view import AlarmView
 from gateway.observation import Observation
+from gateway.qc.actions import Decision
+from gateway.qc.view import ControlView
 from gateway.sinks.state import SinkState
 from gateway.views import DeviceView
 
@@ -36,6 +38,29 @@ class Reason(Person):
 
 class Maintain(Reason):
     minutes: float = Field(gt=0, le=24 * 60)
+
+
+class Reasoned(Person):
+    why: str = Field(min_length=1, max_length=1000)
+
+
+class Release(Reasoned):
+    seqs: list[Annotated[int, Field(ge=1, lt=2**62)]] = Field(min_length=1, max_length=1000)
+
+
+class Review(Reasoned):
+    decision: Decision
+
+
+class Action(Reasoned):
+    device: str | None = Field(None, description="of this device only")
+
+
+class ReadBack(Person):
+    to: str = Field(min_length=1, max_length=100, description="who was told")
+    at: AwareDatetime | None = Field(None, description="when; now where not given")
+    read_back: bool = Field(description="without it the value stays listed")
+    why: str = Field("", max_length=1000)
 
 
 @dataclass(frozen=True)
@@ -75,6 +100,16 @@ ENDPOINTS: Final = (
              ("since", "until")),
     Endpoint("/api/v1/devices/{id}/maintenance", "POST", "Its alarms are not raised for a time", (), Maintain),
     Endpoint("/api/v1/devices/{id}/maintenance/end", "POST", "The work on it is done", (), Person),
+    Endpoint("/api/v1/qc", "GET", "Controls: how each stands, its statistics", items="Control"),
+    Endpoint("/api/v1/qc/{id}", "GET", "A control's measurements with their verdicts, oldest first",
+             ("device", "since", "until")),
+    Endpoint("/api/v1/qc/{id}/chart.svg", "GET", "Its Levey-Jennings chart", ("device", "since", "until")),
+    Endpoint("/api/v1/qc/{id}/action", "POST", "A corrective action: the rules count anew", (), Action),
+    Endpoint("/api/v1/held", "GET", "Results that wait for their release, and why; `total` of them"),
+    Endpoint("/api/v1/held/release", "POST", "Make held results final", (), Release),
+    Endpoint("/api/v1/critical", "GET", "Critical values nobody has been told of"),
+    Endpoint("/api/v1/observations/{id}/review", "POST", "Accept, reject, rerun or comment a control", (), Review),
+    Endpoint("/api/v1/observations/{id}/read-back", "POST", "Somebody was told a critical value", (), ReadBack),
     Endpoint("/api/v1/stream", "GET", "Server-sent events: every observation, from Last-Event-ID (a seq) on"),
     Endpoint("/api/v1/live", "GET", "WebSocket: a snapshot, then changes by seq"),
     Endpoint("/api/v1/raw/{id}", "GET", "The bytes of one message and what was made of them"),
@@ -122,6 +157,7 @@ def _schemas() -> dict[str, Any]:
         ("Observation", Observation),
         ("Device", DeviceView),
         ("Alarm", AlarmView),
+        ("Control", ControlView),
         ("Sink", SinkState),
     ):
         schema = TypeAdapter(shape).json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
