@@ -15,6 +15,9 @@ from gateway.alarms.conditions.words import spoken, tidy
 from gateway.alarms.mkt import ACTIVATION, ZERO
 from gateway.alarms.when import When
 
+MOST: Final = 1e100  # a value beyond is no measurement, and its square no number
+
+
 # ---- what can be summed up. Every piece but a change's begins with the seconds it stands for.
 
 
@@ -82,7 +85,7 @@ class Change(Delayed):
 
     def feed(self, seen: Seen) -> None:
         value = seen.number
-        if value is None or seen.comparator or self._stale(seen):
+        if value is None or seen.comparator or not abs(value) < MOST or self._stale(seen):
             return
         _, least, greatest = self._window.add(seen.time, (0.0, value, value))
         self.value = value
@@ -135,12 +138,13 @@ class Rolling(_Paced):
         self._name = when.statistic or "mean"
         self._statistic = STATISTICS[self._name]
         super().__init__(when, self._statistic.of)
+        self._least = -ZERO if self._name == "mkt" else -MOST
         self._enough = when.covered * self._within
         self._held: float | None = None
 
     def feed(self, seen: Seen) -> None:
         value = seen.number
-        if value is None or seen.comparator or (self._name == "mkt" and value <= -ZERO) or self._stale(seen):
+        if value is None or seen.comparator or not self._least < value < MOST or self._stale(seen):
             return
         seconds = self._pace.step(seen.time)
         counted = self._held if self._statistic.held else value
