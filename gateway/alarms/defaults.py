@@ -20,6 +20,9 @@ TOLD: Final = {
     "calibration-due": 0.0,
     "undelivered": 60.0,
     "path-test": 0.0,
+    "quality-control": 0.0,
+    "critical-value": 0.0,
+    "held-results": 0.0,
 }
 
 
@@ -40,6 +43,12 @@ def defaults(config: Config) -> list[AlarmOptions]:
                      text="Look at the network and at the notifier; `assaygate notify test` tries it."),
         AlarmOptions(id="path-test", when=When(fault=True), priority=Priority.LOW, title="Test of the alarm path",
                      text="Acknowledge it: that proves that alarms reach somebody."),
+        AlarmOptions(id="quality-control", when=When(fault=True), priority=Priority.HIGH,
+                     title="Quality control has failed", text="`assaygate qc` says which rule, and what waits for it."),
+        AlarmOptions(id="critical-value", when=When(fault=True), priority=Priority.CRITICAL, title="Critical value",
+                     text="Tell whoever treats the patient, have it read back, and note it."),
+        AlarmOptions(id="held-results", when=When(fault=True), priority=Priority.MEDIUM, title="Results are held",
+                     text="Somebody has to release them: `assaygate qc` lists them."),
     ]  # fmt: skip
     for name, sign in SIGNS.items():
         side, clear = ("above", "clear_below") if sign.below is None else ("below", "clear_above")

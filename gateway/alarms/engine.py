@@ -28,6 +28,7 @@ from gateway.journal.store import Journal
 from gateway.journal.transaction import Transaction
 from gateway.notify.delivery import Notifications
 from gateway.pulse import SIGNS
+from gateway.qc import view as qc
 
 if TYPE_CHECKING:
     from gateway.config import Config
@@ -63,6 +64,7 @@ class AlarmEngine:
         self._looked_at = 0.0
         self._records: deque[tuple[str, dict[str, Any]]] = deque()
         self._quarantined = 0
+        self._quality: tuple[dict[str, tuple[bool, str]], int] = ({}, 0)
         self._catching_up = True
 
     # ---- running
@@ -102,6 +104,7 @@ class AlarmEngine:
             if abs(now - self._looked_at) >= LOOK_EVERY:  # a clock that was put back does not hold it up
                 self._looked_at = now
                 await self._count_quarantine(now)
+                await self._ask_quality(now)
             if not self._catching_up:
                 self.tick(now)
             if self._records or self.notifications.unsaved:
@@ -110,7 +113,16 @@ class AlarmEngine:
     def tick(self, now: float) -> None:
         """Delays, silences, ends of shelving, and what the gateway itself shows. `now` in unix seconds."""
         failing, path_test = self.notifications.failing, self.notifications.path_test
-        at = Looked(self._config, self._around, self._journal.trouble, self._quarantined, failing, path_test, now)
+        at = Looked(
+            self._config,
+            self._around,
+            self._journal.trouble,
+            self._quarantined,
+            failing,
+            path_test,
+            *self._quality,
+            now,
+        )
         self.panel.tick(now)
         for alarm in self.panel.options:
             if looked := look(alarm):
@@ -138,6 +150,13 @@ class AlarmEngine:
             since = int((now - max(windows)) * 1e9)
             query = "SELECT count(*) FROM quarantine WHERE resolved IS NULL AND at > ?"
             self._quarantined = await self._journal.read(lambda db: int(db.execute(query, (since,)).fetchone()[0]))
+
+    async def _ask_quality(self, now: float) -> None:
+        config = self._config
+        if config.controls or config.lockouts or config.moving_averages or config.critical_values or config.run_checks:
+            self._quality = await self._journal.read(
+                lambda db: (qc.standing(db, config, int(now * 1e6)), qc.held_count(db))
+            )
 
     # ---- people. Errors: KeyError (no such alarm), states.NotNowError (a ValueError)
 

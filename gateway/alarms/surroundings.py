@@ -50,6 +50,8 @@ class Looked(NamedTuple):
     quarantined: int
     failing: Mapping[str, str]  # notifiers -> why
     path_test: tuple[bool, str]
+    quality: Mapping[str, tuple[bool, str]]  # what quality control says: see gateway.qc.view.standing
+    held: int  # results that wait for their release
     now: float
 
 
@@ -83,6 +85,21 @@ def _path_test(_alarm: AlarmOptions, at: Looked) -> Iterator[Finding]:
     yield Finding("", *at.path_test)
 
 
+def _quality(_alarm: AlarmOptions, at: Looked) -> Iterator[Finding]:
+    for name, (is_wrong, words) in at.quality.items():
+        if name != "critical":
+            yield Finding(name.replace(":", "-"), is_wrong, words)
+
+
+def _critical(_alarm: AlarmOptions, at: Looked) -> Iterator[Finding]:
+    if "critical" in at.quality:
+        yield Finding("", *at.quality["critical"])
+
+
+def _held(_alarm: AlarmOptions, at: Looked) -> Iterator[Finding]:
+    yield Finding("", at.held > 0, f"{at.held} results wait for somebody to release them", at.held)
+
+
 def _behind(alarm: AlarmOptions, at: Looked) -> Iterator[Finding]:
     for name, sink in at.around.sinks.items():
         if fnmatchcase(name, alarm.when.sink):
@@ -103,6 +120,9 @@ LOOKS: Final[Mapping[str, Look]] = {  # by the alarm's id
     "calibration-due": _calibrations,
     "undelivered": _undelivered,
     "path-test": _path_test,
+    "quality-control": _quality,
+    "critical-value": _critical,
+    "held-results": _held,
 }
 
 

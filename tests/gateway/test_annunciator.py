@@ -243,10 +243,8 @@ def play(steps: list[tuple[str, Any]], restarts: set[int]) -> tuple[list[Any], l
             kept = orjson.loads(orjson.dumps(panel.dump()))
             panel = made()
             panel.load(kept, {})
-            panel.tick(now)  # as the daemon does
-            take()
-        elif restarts is not None:
-            panel.tick(now)
+        panel.tick(now)
+        take()
         now += 5.0
         if what == "see":
             panel.feed(seen(now, with_))
