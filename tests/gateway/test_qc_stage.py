@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.config import parse
 from gateway.journal.schema import connect, migrate
@@ -227,6 +229,59 @@ def test_twenty_points_in_nine_days_are_not_enough(db: sqlite3.Connection) -> No
     bench = Bench(db, '[[controls]]\nid = "c"\nquantity = "glucose"\nspecimen = "QC*"\nstatistics = "cumulative"\n')
     for point in range(30):
         assert bench.qc(5.0 + 0.1 * (-1) ** point, "QC", point * 6 * 60)[0] == "collecting"
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["QC-L", "QC-H", "P1", "P2"]),
+        st.sampled_from([4.0, 4.05, 4.25, 4.4, 15.0, 16.5]),
+        st.integers(0, 90),
+        st.sampled_from(["commit", "crash", "again"]),
+    ),
+    max_size=40,
+)
+CHECKS = """
+[[delta_checks]]
+id = "d"
+quantity = "glucose"
+absolute = 1.0
+[[moving_averages]]
+id = "m"
+quantity = "glucose"
+target = 5.0
+limit = 1.0
+warm_up = 3
+"""
+
+
+@given(STEPS)
+@settings(deadline=None)
+def test_cut_off_anywhere_it_goes_on_with_the_same_verdicts(steps: list[tuple[str, float, int, str]]) -> None:
+    """Each message by itself without an interruption, against batches that are rolled back and read again."""
+    told: list[list[bytes]] = []
+    for interrupted in (False, True):
+        with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+            migrate(db)
+            bench = Bench(db, CONTROLS + CHECKS)
+            waiting: list[Row] = []
+            minutes = 0
+            for specimen, value, later, what in steps:
+                minutes += later
+                waiting.append(bench.row(value, specimen, minutes))
+                if not interrupted:
+                    bench.keep(waiting.pop())
+                elif what == "crash":
+                    db.execute("BEGIN IMMEDIATE")
+                    Transaction(db).observe(Stage(bench.config, SECRET).mark(Transaction(db), waiting))
+                    db.execute("ROLLBACK")
+                elif what == "commit":
+                    bench.keep(*waiting)
+                    waiting.clear()
+                else:
+                    bench.keep(*waiting, *waiting)
+            bench.keep(*waiting)
+            told.append([body for (body,) in db.execute("SELECT body FROM observation ORDER BY seq")])
+    assert told[0] == told[1]
 
 
 def test_readings_pass_as_they_are(bench: Bench) -> None:

@@ -1,0 +1,123 @@
+"""Quality control on the real daemon: a control fails, results wait through kill -9 until somebody releases them."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from tests.system.daemon import Daemon, eventually, free_port
+from tests.system.peers import deliver, frames
+
+CONTROL = """
+[[controls]]
+id = "crp-low"
+quantity = "crp"
+specimen = "QC-L"
+target = 5.0
+sd = 0.2
+unit = "mg/L"
+hold = true
+tea = 20.0
+"""
+
+
+def configuration(port: int) -> str:
+    link = f'link = {{ type = "tcp-listen", port = {port} }}'
+    return f'[[devices]]\nid = "a"\ndriver = "astm"\n{link}\ntimezone = "UTC"\n{CONTROL}'
+
+
+class Bench:
+    """The daemon, and an analyser that measures one thing a minute."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.daemon = Daemon(folder, configuration(self.port))
+        self.minute = 0
+        self.count = 0
+
+    def send(self, *results: tuple[str, float]) -> list[dict[str, Any]]:
+        """Deliver results; all observations once they are in the journal."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
+            for specimen, value in results:
+                self.minute += 1
+                sent = frames(specimen, str(value), f"2026011509{self.minute:02}00")
+                assert deliver(sock, b"\x05", *sent) == b"\x06" * 6
+        self.count += len(results)
+        found = self.daemon.until(self.count)
+        assert len(found) == self.count
+        return found
+
+    def qc(self, *words: str) -> Any:
+        done = self.daemon.command("qc", *words)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if "--json" in words else done.stdout
+
+
+def test_a_failed_control_holds_results_through_kill_9_until_a_person_releases_them(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.daemon.start()
+    try:
+        bench.send(("QC-L", 5.1), ("S-1", 8.0), ("QC-L", 5.45))
+        bench.daemon.kill()
+        bench.daemon.start()
+        rows = bench.send(("QC-L", 5.5), ("S-2", 9.0))
+        verdicts = [row["attributes"]["qc"]["verdict"] for row in rows if row["kind"] == "qc"]
+        assert verdicts == ["accepted", "warning", "rejected"]
+        assert rows[3]["attributes"]["qc"]["rules"] == ["1-2s", "2-2s"], "the point before the kill counts"
+        assert [row["status"] for row in rows] == ["final", "final", "final", "final", "preliminary"]
+        bench.daemon.kill()
+
+        (waits,) = bench.qc("held", "--json")  # without a daemon
+        assert (waits["seq"], waits["quantity"]) == (rows[4]["seq"], "crp")
+        bench.daemon.start()
+        bench.qc("release", "--by", "A. Khan", "--why", "repeated on a new vial", str(waits["seq"]))
+        *_, released = bench.daemon.until(6)
+        assert (released["status"], released["value"], released["specimen"]) == ("final", 9.0, "S-2")
+        assert released["attributes"]["corrects"] == waits["seq"]
+        assert bench.qc("held", "--json") == []
+        bench.count += 1
+
+        bench.qc("action", "--by", "A. Khan", "--why", "calibrated", "crp-low")
+        *_, control, patient = bench.send(("QC-L", 5.0), ("S-3", 7.0))
+        assert control["attributes"]["qc"]["verdict"] == "accepted"
+        assert patient["status"] == "final"
+        (one,) = bench.qc("--json")
+        assert (one["verdict"], one["n"], one["mean"], one["trouble"]) == ("accepted", 3, 5.1833333333333336, "")
+        assert one["sigma"] is not None
+        report = bench.daemon.verify()
+        assert (report["exit"], report["unaccounted"]) == (0, 0)
+        assert bench.daemon.command("replay", "--diff").stdout == "0 would be otherwise\n", "marks are no differences"
+    finally:
+        bench.daemon.kill()
+
+
+def test_the_commands_show_chart_and_refuse(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.daemon.start()
+    try:
+        bench.send(("QC-L", 5.1), ("QC-L", 5.8))
+        assert eventually(lambda: "rejected" in bench.qc())
+        shown = bench.qc("show", "--since", "2026-01-01", "crp-low", "--json")
+        assert [one["z"] for one in shown] == [0.5, 4.0]
+        drawing = tmp_path / "crp.svg"
+        bench.qc("chart", "--since", "2026-01-01", "crp-low", "-o", str(drawing))
+        assert ElementTree.parse(drawing).getroot().tag.endswith("svg")
+        status, page = bench.daemon.get("/api/v1/qc/crp-low/chart.svg")
+        assert (status, page) == (200, drawing.read_bytes())
+        bench.qc("review", "--by", "A", "--why", "typed wrongly", str(shown[1]["seq"]), "accept")
+        assert [one["verdict"] for one in bench.qc("show", "--since", "2026-01-01", "crp-low", "--json")][
+            1
+        ] == "accepted"
+        refused = bench.daemon.command("qc", "show", "crp-lo")
+        assert (refused.returncode, "crp-low" in refused.stderr) == (2, True)
+        refused = bench.daemon.command("qc", "release", "--by", "A", "--why", "b", "1")
+        assert (refused.returncode, "not held" in refused.stderr) == (2, True)
+        refused = bench.daemon.command_plain("qc", "held")
+        assert (refused.returncode, "-c FILE" in refused.stderr) == (2, True)
+        after = bench.daemon.command_plain("qc", "held", "-c", str(bench.daemon.config))
+        assert (after.returncode, after.stdout) == (0, "nothing waits\n")
+    finally:
+        bench.daemon.stop()
