@@ -22,6 +22,14 @@ YEARS: Final = 10  # a report is about no more
 MOST_LIMIT: Final = 1e9
 
 
+class NotThereError(LookupError):
+    """No such device, or it has no such quantity."""
+
+
+class TooManyError(LookupError):
+    """More samples than may be read where others wait."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What was written, before it was looked at. `gap`: a duration; None: three usual times from sample to sample."""
@@ -114,8 +122,10 @@ def _watched(config: Config, asked: Asked) -> list[AlarmLimit]:
     for alarm in config.alarms:
         when = alarm.when
         here = fnmatchcase(asked.device, when.device) and fnmatchcase(asked.quantity, when.quantity)
-        if here and when.gateway is None and (when.above is not None or when.below is not None):
-            found.append(AlarmLimit(alarm.id, alarm.title or alarm.id, when.below, when.above, when.delay))
+        of_values = when.gateway is None and when.statistic is None
+        if here and of_values and (when.above is not None or when.below is not None):
+            lasting = when.delay if when.out_for is None else when.out_for
+            found.append(AlarmLimit(alarm.id, alarm.title or alarm.id, when.below, when.above, lasting))
     return found
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.equipment import asked as asking
 from gateway.equipment import report as shape
-from gateway.equipment.asked import Asked, Period, at
+from gateway.equipment.asked import Asked, NotThereError, Period, TooManyError, at
 from gateway.equipment.reading import Series, covering, quantities, transitions
 from gateway.equipment.tally import SECOND, Side, Tally
 from gateway.equipment.walk import COLUMNS, Walk
@@ -20,13 +20,20 @@ if TYPE_CHECKING:
     from gateway.config import Config, Device
 
 
-def make(db: sqlite3.Connection, config: Config, asked: Asked, now: datetime | None = None) -> shape.Report:
-    """Reads the period once, in pieces. Errors: LookupError (asked wrongly: what to write instead)."""
+def make(
+    db: sqlite3.Connection, config: Config, asked: Asked, now: datetime | None = None, most: int | None = None
+) -> shape.Report:
+    """Reads the period once, in pieces; no more than `most` samples.
+
+    Errors: LookupError (asked wrongly: what to write instead), of it NotThereError and TooManyError.
+    """
     device = asking.device(config, asked.device)
     _check(db, config, asked, device)
     period = asking.period(asked, device.timezone if device else "UTC", now)
     limits, watched = asking.limits(config, asked)
     series = Series.open(db, asked.device, asked.quantity)
+    if most is not None and series.more_than(most, period):
+        raise TooManyError(f"there are more than {most} samples. Ask for less, or: assaygate report -c FILE DEVICE.")
     series.find_unit(period.until)
     usual = series.usual(period)
     gap = asking.gap(asked, usual)
@@ -91,10 +98,10 @@ def _check(db: sqlite3.Connection, config: Config, asked: Asked, device: Device 
         return
     known = quantities(db, asked.device)
     if known:
-        raise LookupError(f"{asked.device} has no quantity {asked.quantity!r}. It has: {', '.join(known)}.")
+        raise NotThereError(f"{asked.device} has no quantity {asked.quantity!r}. It has: {', '.join(known)}.")
     if device is None:
         names = ", ".join(one.id for one in config.devices) or "none"
-        raise LookupError(f"no device is called {asked.device!r}. Known are: {names}.")
+        raise NotThereError(f"no device is called {asked.device!r}. Known are: {names}.")
 
 
 def _celsius(unit: str) -> Callable[[float], float] | None:

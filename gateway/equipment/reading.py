@@ -48,6 +48,10 @@ class Series:
     def _key(self) -> tuple[str, str, int]:
         return self.device, self.quantity, self.head
 
+    def more_than(self, most: int, period: Period) -> bool:
+        query = f"SELECT 1 FROM observation WHERE {_HERE} AND time >= ? AND time < ? LIMIT 1 OFFSET ?"  # noqa: S608
+        return self.db.execute(query, (*self._key, period.since, period.until, most)).fetchone() is not None
+
     def find_unit(self, until: int) -> None:
         """That of the last number before the end: other units before it are left out."""
         row = self.db.execute(

@@ -54,12 +54,11 @@ class Trace:
     high: list[float | None] = field(default_factory=lambda: [None] * COLUMNS)
     marks: list[int] = field(default_factory=lambda: [0] * COLUMNS)
 
-    def column(self, at: int) -> int:
-        return min(COLUMNS - 1, (at - self.start) * COLUMNS // (self.end - self.start))
-
     def mark(self, start: int, end: int, bit: int, value: float | None = None) -> None:
         """From start up to, not including, end; at least where start is."""
-        for n in range(self.column(start), self.column(max(start, end - 1)) + 1):
+        span = self.end - self.start
+        first, last = (start - self.start) * COLUMNS // span, (max(start, end - 1) - self.start) * COLUMNS // span
+        for n in range(first, last + 1):
             self.marks[n] |= bit
             if value is not None:
                 low, high = self.low[n], self.high[n]
@@ -90,7 +89,9 @@ class Walk:
         self._last: Sample | None = None
 
     def feed(self, sample: Sample) -> None:
-        self._between(self._last, sample.time)
+        """Errors: none; samples must not go back in time."""
+        last = self._last
+        self._between(last, sample.time, known=last is not None and sample.time - last.time <= self._gap)
         self._last = sample
         if not self.since <= sample.time < self.until:
             return
@@ -101,37 +102,30 @@ class Walk:
             self.latest = max(self.latest, sample.late)
         if sample.value is None:
             self.left_out.setdefault(sample.reason, LeftOut()).add(sample.said)
-            return
-        side = self._limits.side(sample.value)
-        self.parts[self._part].seen(sample.value)
-        self.trace.mark(sample.time, sample.time, _BIT[side], sample.value)
-        self.excursions.seen(sample.time, sample.value, side)
 
     def finish(self) -> Tally:
         """No sample comes any more; what the whole period was."""
         last = self._last
         if last is None or last.time < self.until:
-            stands = last is not None and self.until - last.time <= self._gap
-            self._between(last if stands else None, self.until, last.time if last else None)
+            self._between(last, self.until, known=last is not None and self.until - last.time <= self._gap)
         self.excursions.finish()
         whole = Tally(self._celsius)
         for part in self.parts:
             whole.add(part)
         return whole
 
-    def _between(self, last: Sample | None, time: int, heard: int | None = None) -> None:
-        """From one sample to the next. `heard`: when something was received last, where that does not count."""
-        begun = last.time if last else heard if heard is not None else self.since
-        start, end = max(begun, self.since), min(time, self.until)
-        known = last is not None and time - last.time <= self._gap
+    def _between(self, last: Sample | None, time: int, *, known: bool) -> None:
+        """From one sample to the next. `known`: what was said last stands until then."""
+        start, end = max(last.time, self.since) if last else self.since, min(time, self.until)
+        if last is not None and last.value is not None:
+            if known and last.time < self.since <= time:
+                self.excursions.before(last.value)
+            if known and start < end:
+                self._stood(start, end, last.value)
+                return
+            if start == last.time < self.until:
+                self._seen(start, last.value)
         if start >= end:
-            if known and last is not None and start == end == self.since:
-                self.excursions.before(last.value)
-            return
-        if last is not None and known and last.value is not None:
-            if last.time < self.since:
-                self.excursions.before(last.value)
-            self._stood(start, end, last.value)
             return
         if not known:
             self.gaps.add(Gap(start, end))
@@ -140,6 +134,13 @@ class Walk:
         self.trace.mark(start, end, UNKNOWN)
         for part, lasted in self._split(start, end):
             part.unknown += lasted
+
+    def _seen(self, at: int, value: float) -> None:
+        """It was there for a moment, nobody knows how long."""
+        side = self._limits.side(value)
+        self.parts[self._part].seen(value)
+        self.trace.mark(at, at, _BIT[side], value)
+        self.excursions.seen(at, value, side)
 
     def _stood(self, start: int, end: int, value: float) -> None:
         side = self._limits.side(value)

@@ -24,6 +24,7 @@ from gateway.views import AppViews
 from gateway.web import queries
 from gateway.web.api_alarms import AlarmApi
 from gateway.web.api_qc import QcApi
+from gateway.web.api_reports import ReportApi
 from gateway.web.asked import ApiError, Handler, answer, glob, integer, is_number, moment_of, path_number, sent
 from gateway.web.guard import COOKIE, Guard, cookie_value
 from gateway.web.live import Hub
@@ -52,6 +53,7 @@ class Api:
             ("/api/v1/series", "GET"): self.series,
             **AlarmApi(self._views).handlers(),
             **QcApi(self._views).handlers(),
+            **ReportApi(self._views).handlers(),
             ("/api/v1/stream", "GET"): self.stream,
             ("/api/v1/raw/{id}", "GET"): self.raw,
             ("/api/v1/quarantine", "GET"): self.quarantine,

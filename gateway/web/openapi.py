@@ -110,6 +110,8 @@ ENDPOINTS: Final = (
     Endpoint("/api/v1/critical", "GET", "Critical values nobody has been told of"),
     Endpoint("/api/v1/observations/{id}/review", "POST", "Accept, reject, rerun or comment a control", (), Review),
     Endpoint("/api/v1/observations/{id}/read-back", "POST", "Somebody was told a critical value", (), ReadBack),
+    Endpoint("/api/v1/reports/{id}", "GET", "A device over a period: excursions, gaps, alarms; html, csv, pdf or json",
+             ("quantity", "since", "until", "low", "high", "timezone", "gap", "format", "unstamped")),
     Endpoint("/api/v1/stream", "GET", "Server-sent events: every observation, from Last-Event-ID (a seq) on"),
     Endpoint("/api/v1/live", "GET", "WebSocket: a snapshot, then changes by seq"),
     Endpoint("/api/v1/raw/{id}", "GET", "The bytes of one message and what was made of them"),
