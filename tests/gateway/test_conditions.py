@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.alarms.conditions import by_device, others
+from gateway.alarms.conditions import build, by_device, others
+from gateway.alarms.when import When
 from gateway.config import ConfigError, parse
 from tests.gateway.conditions_bench import DAY, HOUR, MINUTE, course, fed, result, rule, seen, when
 
@@ -343,6 +347,20 @@ def test_a_lot_that_expires_is_told_in_time_and_by_the_clock() -> None:
 
 
 # ---- words, and what `check` says
+
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "alarms.md").read_text()
+
+
+@pytest.mark.parametrize("example", re.findall(r"`(when = \{.*\})` \|$", DOCUMENT, re.MULTILINE))
+def test_an_example_of_the_documentation_is_a_rule(example: str) -> None:
+    said = When.model_validate(tomllib.loads(example)["when"])
+    assert build(said, "freezer-3", "temperature").rule()
+
+
+def test_every_key_of_a_condition_is_documented() -> None:
+    keys = [field.alias or name for name, field in When.model_fields.items()]
+    assert [key for key in keys if not re.search(rf"\b{key}\b( =|`)", DOCUMENT)] == []
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def build(when: When, device: str = "", quantity: str = "") -> Condition:
     for name, make in KINDS:
         if getattr(when, name) is not None:
             return make(when, device, quantity)
-    return Told(when.delay)
+    return Told(when.delay, when)
 
 
 def by_device(when: When) -> bool:

@@ -92,8 +92,8 @@ class Delayed:
 class Told(Delayed):
     """A condition the engine looks at itself (a sink, quarantine, the journal, a link)."""
 
-    def __init__(self, delay: float = 0.0) -> None:
-        super().__init__()
+    def __init__(self, delay: float = 0.0, when: When | None = None) -> None:
+        super().__init__(when)
         self._delay = delay
 
     def tell(self, is_true: bool, now: float, explanation: str, value: float | str | None = None) -> None:
