@@ -47,6 +47,7 @@ class Dispatch:
         self.outboxes = {one.id: Outbox(one, boxes.get(one.id, {})) for one in config.notifiers}
         self._waiting = {alarm: Waiting(*one) for alarm, one in state.get("unacknowledged", {}).items()}
         self._test = PathTest(config.alarm_test, state.get("test", {}))
+        self._tested = config.alarm_test.notify if config.alarm_test else ()
         self._still: Mapping[str, AlarmView] = {}
 
     def dump(self) -> dict[str, Any]:
@@ -70,7 +71,8 @@ class Dispatch:
                 waiting.said = now
                 for box in self.outboxes.values():
                     box.muted_until = 0.0  # a new alarm is heard
-                self._tell(options.notify, entry(alarm, What.RAISED, now), waiting, now)
+                what = What.OVER if alarm.cleared else What.RAISED  # it may be known late
+                self._tell(self._first(alarm, options), entry(alarm, what, now), waiting, now)
             case Transition.CLEARED:
                 self._over(alarm, now)
             case Transition.ACKNOWLEDGED:
@@ -93,7 +95,7 @@ class Dispatch:
         for gone in self._waiting.keys() - ringing:
             del self._waiting[gone]
         for view, options in open_alarms:
-            if view.id in ringing and (options.notify or options.escalate):
+            if view.id in ringing:
                 self._remind(view, options, now)
         for name, box in self.outboxes.items():
             self._lost(name, box.tick(now, still))
@@ -130,6 +132,10 @@ class Dispatch:
                 self._note("notify.suppressed", notifier=name, alarm=one.alarm, why=hold)
             self._lost(name, box.say(one, now, hold))
 
+    def _first(self, alarm: AlarmView, options: AlarmOptions) -> list[str]:
+        """Notifiers that an alarm goes to first."""
+        return list(options.notify or (self._tested if alarm.alarm == PATH_TEST else ()))
+
     def _over(self, alarm: AlarmView, now: float) -> None:
         test = alarm.alarm == PATH_TEST
         one = entry(alarm, What.UNANSWERED if test else What.CLEARED, now)
@@ -142,7 +148,7 @@ class Dispatch:
 
     def _remind(self, view: AlarmView, options: AlarmOptions, now: float) -> None:
         """Tell the next group, or the same again."""
-        waiting = self._waiting.setdefault(view.id, Waiting(now, now, names=list(options.notify)))
+        waiting = self._waiting.setdefault(view.id, Waiting(now, now, names=self._first(view, options)))
         waiting.since, waiting.said = min(waiting.since, now), min(waiting.said, now)  # the clock was put back
         for step in sorted(options.escalate, key=lambda one: one.after)[waiting.steps :]:
             if now - waiting.since < step.after:

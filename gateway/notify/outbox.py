@@ -71,7 +71,7 @@ class Outbox:
             return []
         self.forget(one.alarm)
         if hold:
-            return self._put(self._held, one)
+            return self._put(self._held, one) if one.on else []
         if one.what is What.RAISED:
             self._news.append(now)
             if not self.flood and self._new(now) > FLOOD:

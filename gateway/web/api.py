@@ -23,6 +23,7 @@ from gateway.reports import moment
 from gateway.views import AppViews
 from gateway.web import queries
 from gateway.web.api_alarms import AlarmApi
+from gateway.web.api_notify import NotifyApi
 from gateway.web.api_qc import QcApi
 from gateway.web.api_reports import ReportApi
 from gateway.web.asked import ApiError, Handler, answer, glob, integer, is_number, moment_of, path_number, sent
@@ -53,6 +54,7 @@ class Api:
             ("/api/v1/series", "GET"): self.series,
             **AlarmApi(self._views).handlers(),
             **QcApi(self._views).handlers(),
+            **NotifyApi(self._views).handlers(),
             **ReportApi(self._views).handlers(),
             ("/api/v1/stream", "GET"): self.stream,
             ("/api/v1/raw/{id}", "GET"): self.raw,

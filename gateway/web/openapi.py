@@ -32,6 +32,10 @@ class Shelve(Person):
     reason: str = Field(min_length=1, max_length=1000)
 
 
+class Mute(Person):
+    minutes: float = Field(15, gt=0, le=24 * 60)
+
+
 class Reason(Person):
     reason: str = Field(min_length=1, max_length=1000)
 
@@ -112,6 +116,8 @@ ENDPOINTS: Final = (
     Endpoint("/api/v1/observations/{id}/read-back", "POST", "Somebody was told a critical value", (), ReadBack),
     Endpoint("/api/v1/reports/{id}", "GET", "A device over a period: excursions, gaps, alarms; html, csv, pdf or json",
              ("quantity", "since", "until", "low", "high", "timezone", "gap", "format", "unstamped")),
+    Endpoint("/api/v1/notifiers/{id}/test", "POST", "Send one message, marked as a test; 502 and why", (), Person),
+    Endpoint("/api/v1/notifiers/{id}/mute", "POST", "Silence a sounder for a time, or until a new alarm", (), Mute),
     Endpoint("/api/v1/stream", "GET", "Server-sent events: every observation, from Last-Event-ID (a seq) on"),
     Endpoint("/api/v1/live", "GET", "WebSocket: a snapshot, then changes by seq"),
     Endpoint("/api/v1/raw/{id}", "GET", "The bytes of one message and what was made of them"),
