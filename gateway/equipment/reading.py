@@ -21,6 +21,7 @@ from gateway.moment import microseconds
 CHUNK: Final = 2000  # rows at a time
 MANY: Final = 20_000  # times at a time
 MOST: Final = 1000  # transitions that are listed
+ACTIONS: Final = ("alarm", "maintenance", "suppression")  # of the audit chain: begin so
 DIGITS: Final = 3  # to which the time from sample to sample is counted
 
 _HERE: Final = "device = ? AND quantity = ? AND seq <= ?"
@@ -166,36 +167,35 @@ def quantities(db: sqlite3.Connection, device: str) -> list[str]:
 def transitions(
     db: sqlite3.Connection, device: str, others: Iterable[str], period: Period
 ) -> tuple[list[Transition], int]:
-    """What the audit chain says of a device's alarms in the period, at most MOST of it, and how many there are.
+    """What the audit chain says of a device's alarms and maintenance in the period: at most MOST, and how many.
 
     An alarm's name is ALARM.DEVICE.QUANTITY. `others`: configured devices, whose names may hold this one's.
     """
     longer = [one for one in others if one != device and f".{device}." in f".{one}."]
     found: list[Transition] = []
     count = 0
-    query = 'SELECT n, at, body FROM audit WHERE body LIKE \'%"action":"alarm.%\' ORDER BY n'
-    for n, nanoseconds, body in db.execute(query):
+    where = " OR ".join(["body LIKE ?"] * len(ACTIONS))
+    query = f"SELECT n, at, body FROM audit WHERE {where} ORDER BY n"  # noqa: S608 - marks only
+    for n, nanoseconds, body in db.execute(query, [f'%"action":"{action}.%' for action in ACTIONS]):
         said = orjson.loads(body)
         alarm = str(said.get("alarm", ""))
-        if said.get("device", device) != device or not _about(alarm, device, longer, said):
+        if not (said["device"] == device if "device" in said else _about(alarm, device, longer)):
             continue
         seconds = said.get("at_device")
         when = int(seconds * 1e6) if isinstance(seconds, int | float) else nanoseconds // 1000
         if period.since <= when < period.until:
             count += 1
             if len(found) < MOST:
-                what = str(said.get("transition") or said["action"].partition(".")[2])
+                what = str(said.get("transition") or said["action"].replace(".", " "))
                 by, why = (str(said.get(name) or "") for name in ("by", "why"))
                 found.append(Transition(n, at(when), alarm, what, by, why))
     found.sort(key=lambda one: (one.at, one.entry))
     return found, count
 
 
-def _about(alarm: str, device: str, longer: Iterable[str], said: dict[str, Any]) -> bool:
-    if "device" in said:
-        return True
-    named = f".{alarm}."[1:]
-    return f".{device}." in named and not any(f".{one}." in named for one in longer)
+def _about(alarm: str, device: str, longer: Iterable[str]) -> bool:
+    after = f".{alarm}."[1:]  # a device's name stands behind the alarm's
+    return f".{device}." in after and not any(f".{one}." in after for one in longer)
 
 
 def covering(db: sqlite3.Connection, seq: int, audit: int, until: int) -> str:

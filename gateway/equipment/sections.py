@@ -227,12 +227,14 @@ def _parts(report: Report, zone: ZoneInfo) -> Section:
 
 
 def _alarms(report: Report, zone: ZoneInfo) -> Section:
-    rows = [(local(one.at, zone), one.alarm, Token(one.what[:40]), one.by or "-", one.why or "-", count(one.entry))
-            for one in report.transitions]  # fmt: skip
+    rows = [
+        (local(one.at, zone), one.alarm or "-", Token(one.what[:40]), one.by or "-", one.why or "-", count(one.entry))
+        for one in report.transitions
+    ]
     more = report.transition_count - len(rows)
     said = (f"{more} more entries are in the audit chain.",) if more else ()
     columns = ("time", "alarm", "what", "by", "why", "audit entry")
-    return Section("alarms", "Alarms of the device", columns, rows, said)
+    return Section("alarms", "Alarms and maintenance of the device", columns, rows, said)
 
 
 def _calibration(report: Report) -> Section:
