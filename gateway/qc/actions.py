@@ -7,7 +7,6 @@ What is stored is never altered: a released result, or a control's other verdict
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -17,13 +16,13 @@ from typing import Any, Final, Literal, TypeVar
 
 import orjson
 
-from drivers.kit.observation import Status
 from gateway.config import Config
-from gateway.identity import UID_BYTES
 from gateway.journal.schema import FILE, connect
 from gateway.journal.transaction import Row, Transaction
 from gateway.qc import control
 from gateway.qc.control import Control
+from gateway.qc.correction import CORRECTS, correction, said
+from gateway.qc.correction import released as made
 from gateway.qc.options import ControlOptions
 from gateway.qc.result import written
 from gateway.qc.state import CONTROL, CRITICAL, HELD, State
@@ -33,7 +32,6 @@ from gateway.reports import open_journal
 T = TypeVar("T")
 Decision = Literal["accept", "reject", "rerun", "comment"]
 DONE: Final = {"accept": "accepted", "reject": "rejected", "rerun": "rerun", "comment": "commented"}
-CORRECTS: Final = "corrects"
 
 
 def offline(config: Config, act: Callable[[Transaction], T]) -> T:
@@ -52,13 +50,9 @@ def release(transaction: Transaction, seqs: Sequence[int], by: str, why: str) ->
     state, released = State(transaction.db), []
     for seq in dict.fromkeys(seqs):
         row, body = _standing(transaction.db, seq)
-        attributes = dict(body["attributes"])
-        held = attributes.pop("hold", None)
-        if held is None:
+        if "hold" not in body["attributes"]:
             raise LookupError(f"{seq} is not held. `assaygate qc held -c FILE` lists what is.")
-        status = attributes.pop("status_as_read", body["status"])
-        attributes["released"] = {"by": by, "why": why, "at": written(time.time_ns() // 1000), "hold": held}
-        new = _correct(transaction, row, body, seq, status, attributes)
+        new = _store(transaction, made(row, body, seq, by, why))
         for uid in _uids(transaction.db, row.raw, seq):
             state.drop(HELD + uid)
         transaction.audit(
@@ -77,9 +71,9 @@ def review(transaction: Transaction, seq: int, decision: Decision, by: str, why:
     outcome, stands = DONE[decision], seq
     if decision in ("accept", "reject"):
         told = {**told, "verdict": outcome}
-        reviewed = {"by": by, "why": why, "at": written(time.time_ns() // 1000), "was": body["attributes"]["qc"]}
+        reviewed = said(by, why, was=body["attributes"]["qc"])
         attributes = {**body["attributes"], "qc": told, "reviewed": reviewed}
-        stands = _correct(transaction, row, body, seq, body["status"], attributes)
+        stands = _store(transaction, correction(row, body, seq, body["status"], attributes))
         _remember(transaction, seq, row, told, reviewed["was"]["verdict"])
     transaction.audit(
         f"qc.{outcome}", seq=seq, stands=stands, control=told["control"], device=row.device, by=by, why=why
@@ -173,11 +167,7 @@ def _uids(db: sqlite3.Connection, raw: int, seq: int | None) -> list[str]:
     return uids
 
 
-def _correct(
-    transaction: Transaction, row: Row, body: dict[str, Any], seq: int, status: Status, attributes: dict[str, Any]
-) -> int:
-    """Store one more observation in place of `seq`; its seq. Its uid is of its own."""
-    uid = hashlib.sha256(b"quality control" + row.uid + orjson.dumps(attributes)).digest()[:UID_BYTES]
-    told = {**body, "uid": uid.hex(), "status": status, "attributes": {**attributes, CORRECTS: seq}}
-    transaction.observe([row._replace(uid=uid, body=orjson.dumps(told))])
-    return int(transaction.db.execute("SELECT seq FROM observation WHERE uid=?", (uid,)).fetchone()[0])
+def _store(transaction: Transaction, row: Row) -> int:
+    """Its seq."""
+    transaction.observe([row])
+    return int(transaction.db.execute("SELECT seq FROM observation WHERE uid=?", (row.uid,)).fetchone()[0])

@@ -7,9 +7,10 @@ looked at no more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -17,8 +18,16 @@ import structlog
 
 from drivers.kit.observation import Kind
 from gateway.journal.transaction import Row, Transaction
-from gateway.qc import control, patient
-from gateway.qc.options import AverageOptions, Check, ControlOptions, CriticalOptions, DeltaOptions, LockoutOptions
+from gateway.qc import control, patient, runs
+from gateway.qc.options import (
+    AverageOptions,
+    Check,
+    ControlOptions,
+    CriticalOptions,
+    DeltaOptions,
+    LockoutOptions,
+    RunOptions,
+)
 from gateway.qc.result import Result
 from gateway.qc.state import CRITICAL, FORMER, State
 
@@ -28,6 +37,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 MOST_ROUTES: Final = 10_000
+UTC: Final = ZoneInfo("UTC")
 JUDGED: Final = (Kind.RESULT, Kind.QC)
 
 
@@ -40,10 +50,11 @@ class Route:
     deltas: list[DeltaOptions] = field(default_factory=list)
     criticals: list[CriticalOptions] = field(default_factory=list)
     averages: list[AverageOptions] = field(default_factory=list)
+    runs: list[RunOptions] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
-        return not (self.controls or self.lockouts or self.deltas or self.criticals or self.averages)
+        return not any((self.controls, self.lockouts, self.deltas, self.criticals, self.averages, self.runs))
 
 
 def about(check: Check, device: str, quantity: str) -> bool:
@@ -62,45 +73,46 @@ class Stage:
 
     def mark(self, transaction: Transaction, rows: Iterable[Row]) -> list[Row]:
         """The rows as they are to be stored, in the same transaction."""
-        state = State(transaction.db)
-        seen: set[bytes] = set()
-        marked = []
-        for row in rows:
+        marked = list(rows)
+        state, seen = State(transaction.db), set[bytes]()
+        judged: list[tuple[int, Route, Result]] = []
+        for place, row in enumerate(marked):
             route = self._route(row.device, row.quantity) if row.kind in JUDGED else None
             if route and not route.empty and row.uid not in seen and not _stored(transaction, row):
-                row = self._mark(state, route, row)
+                judged.append((place, route, Result(row, self._zones.get(row.device, UTC))))
             seen.add(row.uid)
-            marked.append(row)
-        if any(row.kind in JUDGED for row in marked):
-            for name in (FORMER, CRITICAL):
-                state.bound(name)
+        controlled: dict[str, RunOptions] = {}
+        for _, route, result in judged:
+            for run in route.runs:
+                _safely(result, partial(_take, state, run, result, controlled))
+        for place, route, result in judged:
+            _safely(result, partial(self._judge, state, route, result))
+            marked[place] = result.marked
+        for name, run in controlled.items():
+            marked += runs.settle(transaction, run, name)
+        for name in (FORMER, CRITICAL) if judged else ():
+            state.bound(name)
         return marked
-
-    def _mark(self, state: State, route: Route, row: Row) -> Row:
-        """A mistake of ours keeps no result back: it is stored, and says that it was not judged."""
-        result = Result(row, self._zones.get(row.device, ZoneInfo("UTC")))
-        try:
-            self._judge(state, route, result)
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            log.exception("quality control failed", device=row.device, quantity=row.quantity)
-            result.note("qc_failed", f"not judged: {type(error).__name__}")
-        return result.marked
 
     def _judge(self, state: State, route: Route, result: Result) -> None:
         measured = next((one for one in route.controls if _is(one, result)), None)
         if measured:
             control.measure(state, measured, result)
-        elif result.patient:
-            due = patient.controls(state, route.controls, result)
-            for lockout in route.lockouts:
-                patient.lockout(state, lockout, result, due)
-            for delta in route.deltas:
-                patient.delta(state, delta, result, self._secret)
-            for critical in route.criticals:
-                patient.critical(critical, result)
-            for average in route.averages:
-                patient.average(state, average, result)
-            patient.wait(state, result)
+            return
+        if not result.patient:
+            return
+        due = patient.controls(state, route.controls, result)
+        for lockout in route.lockouts:
+            patient.lockout(state, lockout, result, due)
+        for run in route.runs:
+            runs.judge(state, run, result)
+        for delta in route.deltas:
+            patient.delta(state, delta, result, self._secret)
+        for critical in route.criticals:
+            patient.critical(critical, result)
+        for average in route.averages:
+            patient.average(state, average, result)
+        patient.wait(state, result)
 
     def _route(self, device: str, quantity: str) -> Route:
         key = (device, quantity)
@@ -119,8 +131,23 @@ class Stage:
                 those(config.delta_checks),
                 those(config.critical_values),
                 those(config.moving_averages),
+                those(config.run_checks),
             )
         return found
+
+
+def _safely(result: Result, judge: Callable[[], None]) -> None:
+    """A mistake of ours keeps no result back: it is stored, and says that it was not judged."""
+    try:
+        judge()
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        log.exception("quality control failed", device=result.row.device, quantity=result.row.quantity)
+        result.note("qc_failed", f"not judged: {type(error).__name__}")
+
+
+def _take(state: State, options: RunOptions, result: Result, controlled: dict[str, RunOptions]) -> None:
+    if name := runs.take(state, options, result):
+        controlled[name] = options
 
 
 def _is(options: ControlOptions, result: Result) -> bool:

@@ -52,9 +52,9 @@ class State:
         query = "SELECT count(*) FROM cursor WHERE name>=? AND name<?"
         return int(self._db.execute(query, _span(prefix)).fetchone()[0])
 
-    def bound(self, prefix: str) -> None:
-        """Let go of the longest unused beyond MOST."""
-        over = self.count(prefix) - MOST
+    def bound(self, prefix: str, most: int | None = None) -> None:
+        """Let go of the longest unused beyond so many (MOST)."""
+        over = self.count(prefix) - (MOST if most is None else most)
         if over > 0:
             self._db.execute(
                 "DELETE FROM cursor WHERE rowid IN"

@@ -14,15 +14,16 @@ import orjson
 from gateway.config import Config
 from gateway.qc import control
 from gateway.qc.control import Control
+from gateway.qc.correction import CORRECTS
 from gateway.qc.numbers import sigma
 from gateway.qc.options import ControlOptions
 from gateway.qc.result import written
-from gateway.qc.state import AVERAGE, CONTROL, CRITICAL, HELD, LOCKOUT, State
+from gateway.qc.runs import invalid
+from gateway.qc.state import AVERAGE, CONTROL, CRITICAL, HELD, LOCKOUT, RUN, State
 
 MOST_POINTS: Final = 2000
 MOST_LISTED: Final = 1000
 LAST: Final = 2**62  # unix microseconds
-CORRECTS: Final = "corrects"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ def _view(options: ControlOptions, device: str, known: Control, now: int) -> Con
 
 
 def standing(db: sqlite3.Connection, config: Config, now: int) -> dict[str, tuple[bool, str]]:
-    """What an alarm may watch: `control:ID`, `lockout:ID`, `average:ID`, and `critical` -> is it wrong, and why.
+    """What an alarm may watch: `control:ID`, `lockout:ID`, `average:ID`, `run:ID`, `critical` -> is it wrong, and why.
 
     Every configured one is there, so that an alarm clears. `now` in unix microseconds.
     """
@@ -113,11 +114,25 @@ def standing(db: sqlite3.Connection, config: Config, now: int) -> dict[str, tupl
         device, _, check = name.partition(":")
         if found["out"] and (key := f"average:{check}") in told:
             told[key].append(f"{device}: the moving average of patients' results is at {found['mean']:g}")
+    told |= _runs(state, config)
     answer = {key: (bool(words), "; ".join(words)) for key, words in told.items()}
     if config.critical_values:
         count = state.count(CRITICAL)
         answer["critical"] = (bool(count), f"{count} critical values nobody has been told of" if count else "")
     return answer
+
+
+def _runs(state: State, config: Config) -> dict[str, list[str]]:
+    """Of each check the last run of each device."""
+    told: dict[str, list[str]] = {f"run:{one.id}": [] for one in config.run_checks}
+    last = {}
+    for name, found in state.all(RUN) if told else ():
+        device, check, run = name.split(":", 2)
+        last[device, check] = (run, found)
+    for (device, check), (run, found) in last.items():
+        if (why := invalid(found)) and (key := f"run:{check}") in told:
+            told[key].append(f"{device}: run {run}: {why}")
+    return told
 
 
 def held_count(db: sqlite3.Connection) -> int:
