@@ -19,14 +19,36 @@ function standing(alarm) {
       return `Over by itself at ${when(alarm.cleared)}, not acknowledged`;
     case "shelved":
       return `Shelved by ${alarm.shelved_by} until ${when(alarm.shelved_until)}: ${alarm.shelve_reason}`;
+    case "latched-unacknowledged":
+      return `Over by itself at ${when(alarm.cleared)}, not acknowledged; stays until it is reset`;
+    case "latched-acknowledged":
+      return `Over, acknowledged by ${alarm.acknowledged_by}; stays until it is reset`;
+    case "suppressed":
+      return `Not raised: ${alarm.aside_reason || alarm.aside_by}`;
+    case "out-of-service":
+      return `Out of service by ${alarm.aside_by}: ${alarm.aside_reason}`;
     default:
-      return "";
+      return alarm.respond_by ? `Act before ${when(alarm.respond_by)}` : "";
   }
 }
 
 /** Rules write UCUM; people read °C. @param {string} text */
 function readable(text) {
   return text.replaceAll(/(\d) Cel\b/g, "$1 °C");
+}
+
+const SHELVABLE = new Set(["unacknowledged", "acknowledged", "returned-unacknowledged"]);
+
+/** How many are out of sight, by why. @param {Alarm[]} alarms */
+function aside(alarms) {
+  const of = (/** @type {string} */ state) => alarms.filter((alarm) => alarm.state === state).length;
+  return [
+    of("shelved") && counted(of("shelved"), "alarm shelved", "alarms shelved"),
+    of("suppressed") && counted(of("suppressed"), "alarm suppressed", "alarms suppressed"),
+    of("out-of-service") && counted(of("out-of-service"), "alarm out of service", "alarms out of service"),
+  ]
+    .filter(Boolean)
+    .join(", ");
 }
 
 export class Alarms {
@@ -52,7 +74,7 @@ export class Alarms {
     this.#fill(byId("shelved-list"), shelved);
     byId("no-alarms").hidden = open.length > 0;
     byId("shelved").hidden = shelved.length === 0;
-    say(byId("shelved-title"), counted(shelved.length, "alarm shelved", "alarms shelved"));
+    say(byId("shelved-title"), aside(shelved));
     this.#tell(open.filter((alarm) => alarm.state === "unacknowledged"));
   }
 
@@ -105,12 +127,16 @@ export class Alarms {
     const buttons = h("div", { class: "buttons" });
     const add = (/** @type {string} */ word, /** @type {() => void} */ act) =>
       buttons.append(h("button", { type: "button", click: act, "aria-label": `${word}: ${label}` }, word));
-    if (alarm.state === "unacknowledged" || alarm.state === "returned-unacknowledged") {
+    if (alarm.state.endsWith("unacknowledged")) {
       add("Acknowledge", () => this.#act(async () => ask(`${path}/acknowledge`, { by: await person(), comment: "" })));
     }
     if (alarm.state === "shelved") {
       add("Unshelve", () => this.#act(async () => ask(`${path}/unshelve`, { by: await person() })));
-    } else {
+    } else if (alarm.state === "out-of-service") {
+      add("Into service", () => this.#act(async () => ask(`${path}/in-service`, { by: await person() })));
+    } else if (alarm.state === "latched-acknowledged") {
+      add("Reset", () => this.#act(async () => ask(`${path}/reset`, { by: await person(), comment: "" })));
+    } else if (SHELVABLE.has(alarm.state)) {
       add("Shelve", () => this.#act(async () => ask(`${path}/shelve`, { by: await person(), ...(await asked(label)) })));
     }
     const state = standing(alarm);
@@ -129,7 +155,7 @@ export class Alarms {
           alarm.explanation && h("bdi", {}, readable(alarm.explanation)),
           alarm.quantity && ` (${quantity(alarm.quantity)})`,
         ),
-        alarm.text && h("span", { class: "todo", dir: "auto" }, alarm.text),
+        ...[alarm.consequence, alarm.action, alarm.text].map((words) => words && h("span", { class: "todo", dir: "auto" }, words)),
         state && h("span", { class: "standing", dir: "auto" }, state),
       ),
       h("span", { class: "since" }, h("span", { class: "hint" }, "since "), h("time", { datetime: alarm.raised ?? "" }, when(alarm.raised))),

@@ -41,6 +41,11 @@
  * @property {number | string | boolean | null} value
  * @property {number | null} limit
  * @property {string} explanation
+ * @property {string} consequence
+ * @property {string} action
+ * @property {string | null} respond_by
+ * @property {string} aside_by
+ * @property {string} aside_reason
  */
 
 /**
@@ -178,12 +183,14 @@ export function gravity(priority) {
   return GRAVITY[priority] ?? 4;
 }
 
+const ASIDE = new Set(["shelved", "suppressed", "out-of-service"]);
+
 /**
- * True while people should look at it; a shelved alarm is out of sight.
+ * True while people should look at it; what is shelved, suppressed or out of service is out of sight, and counted.
  * @param {Alarm} alarm
  */
 export function inSight(alarm) {
-  return alarm.state !== "shelved";
+  return !ASIDE.has(alarm.state);
 }
 
 /**
