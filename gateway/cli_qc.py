@@ -215,3 +215,30 @@ def read_back(config: Any, seq: int, by: str, to: str, at: str | None, repeated:
     when = moment(at) if at else None
     actions.offline(config, lambda t: actions.read_back(t, seq, by, to, repeated, why, when))
     click.echo(f"{seq}: {to} was told" + ("" if repeated else ", and has not read it back"))
+
+
+@qc.command()
+@config_option
+@click.argument("quantity")
+@click.option("--device", default="*", metavar="GLOB")
+@since_option
+@json_option
+def lots(config: Any, quantity: str, device: str, since: str, as_json: bool) -> None:
+    """Compare the kit lots of a QUANTITY's results: invalid, positive, mean, SD, control line."""
+    from fnmatch import filter as among
+
+    from gateway.qc.lots import lots as compare
+    from gateway.reports import moment, open_journal
+
+    with open_journal(config) as db:
+        found = compare(db, quantity, among([one.id for one in config.devices], device), moment(since))
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    heads = ("lot", "first", "n", "invalid", "positive", "mean", "SD", "control line", "SD", "per day")
+    numbers = ("mean", "sd", "control_line", "control_line_sd", "control_line_per_day")
+    table([heads, *((
+        one["lot"] or "-", one["first"], str(one["n"]), f"{one['invalid_rate']:.1%}",
+        "-" if one["positive_share"] is None else f"{one['positive_share']:.1%}",
+        *("-" if one[name] is None else f"{one[name]:.4g}" for name in numbers),
+    ) for one in found)])  # fmt: skip

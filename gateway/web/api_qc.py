@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -12,10 +13,12 @@ from starlette.responses import Response
 from gateway.journal.transaction import Transaction
 from gateway.qc import actions, view
 from gateway.qc.chart import chart
+from gateway.qc.lots import lots
 from gateway.qc.options import ControlOptions
 from gateway.qc.state import CRITICAL, HELD
+from gateway.reports import moment
 from gateway.views import AppViews
-from gateway.web.asked import ApiError, Handler, answer, body, moment_of, path_number
+from gateway.web.asked import ApiError, Handler, answer, body, glob, moment_of, path_number
 from gateway.web.openapi import Action, ReadBack, Release, Review
 
 T = TypeVar("T")
@@ -34,6 +37,7 @@ class QcApi:
             ("/api/v1/qc/{id}", "GET"): self.control,
             ("/api/v1/qc/{id}/chart.svg", "GET"): self.chart,
             ("/api/v1/qc/{id}/action", "POST"): self.action,
+            ("/api/v1/lots", "GET"): self.lots,
             ("/api/v1/held", "GET"): self.held,
             ("/api/v1/held/release", "POST"): self.release,
             ("/api/v1/critical", "GET"): self.critical,
@@ -51,6 +55,14 @@ class QcApi:
     async def chart(self, request: Request) -> Response:
         options, points = await self._points(request)
         return Response(chart(f"{options.quantity} {options.name}", points), media_type="image/svg+xml")
+
+    async def lots(self, request: Request) -> Response:
+        quantity, since = request.query_params.get("quantity"), moment_of(request, "since")
+        if not quantity:
+            raise ApiError(400, "quantity is required", "Ask ?quantity=NAME.")
+        on = fnmatch.filter([one.id for one in self._views.config.devices], glob(request, "device") or "*")
+        since = moment("90d") if since is None else since
+        return answer({"items": await self._journal.read(lambda db: lots(db, quantity, on, since))})
 
     async def held(self, _request: Request) -> Response:
         items = await self._journal.read(lambda db: view.waiting(db, HELD))

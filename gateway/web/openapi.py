@@ -109,6 +109,8 @@ ENDPOINTS: Final = (
              ("device", "since", "until")),
     Endpoint("/api/v1/qc/{id}/chart.svg", "GET", "Its Levey-Jennings chart", ("device", "since", "until")),
     Endpoint("/api/v1/qc/{id}/action", "POST", "A corrective action: the rules count anew", (), Action),
+    Endpoint("/api/v1/lots", "GET", "Kit lots of a quantity's results beside each other",
+             ("quantity", "device", "since")),
     Endpoint("/api/v1/held", "GET", "Results that wait for their release, and why; `total` of them"),
     Endpoint("/api/v1/held/release", "POST", "Make held results final", (), Release),
     Endpoint("/api/v1/critical", "GET", "Critical values nobody has been told of"),

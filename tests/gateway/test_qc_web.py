@@ -122,3 +122,11 @@ async def test_what_is_asked_wrongly_is_refused(
 
 async def test_a_control_that_is_not_there_is_refused(web: Served, client: aiohttp.ClientSession) -> None:
     assert "glu" in (await got(client, web, "/api/v1/qc/gluc", 404))["error"]
+
+
+async def test_lots_are_compared(web: Served, client: aiohttp.ClientSession) -> None:
+    await measured(web, ("P1", 5.0), ("P2", 7.0))
+    (one,) = (await got(client, web, "/api/v1/lots?quantity=glucose&since=2020-01-01"))["items"]
+    assert (one["lot"], one["n"], one["mean"]) == (None, 2, 6.0)
+    assert (await got(client, web, "/api/v1/lots?quantity=glucose&device=x*"))["items"] == []
+    await got(client, web, "/api/v1/lots", 400)
