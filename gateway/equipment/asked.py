@@ -160,9 +160,12 @@ def gap(asked: Asked, usual: int | None) -> int:
     if asked.gap is None:
         return 3 * usual if usual else 0
     try:
-        return int(seconds(asked.gap) * SECOND)
+        given = int(seconds(asked.gap) * SECOND)
     except ValueError as error:
         raise LookupError(f"gap: {error}") from None
+    if not given:
+        raise LookupError("a gap is longer than nothing. Write a duration such as 15m.")
+    return given
 
 
 def at(micros: int) -> datetime:
