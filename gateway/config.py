@@ -25,6 +25,7 @@ from pydantic_core import ErrorDetails
 import drivers
 from drivers.kit.declare import Driver, Options
 from drivers.kit.durations import Duration
+from gateway.alarms.defaults import defaults
 from gateway.alarms.options import AlarmOptions, SuppressionOptions
 from gateway.calibration import Calibration
 from gateway.links.listen import conflicts
@@ -315,6 +316,18 @@ def _check_alarms(config: Config, problems: _Problems) -> None:
             if name not in devices:
                 message = f"no device is called {name!r}. {_suggest(name, devices)}"
                 problems.add(("alarms", number, "when", key), message)
+    alarms = [alarm.id for alarm in defaults(config)]
+    for number, one in enumerate(config.suppressions):
+        for key, name in one.when.devices() if one.when else ():
+            if name not in devices:
+                message = f"no device is called {name!r}. {_suggest(name, devices)}"
+                problems.add(("suppressions", number, "when", key), message)
+        for key, names in (("alarm", (one.alarm,) if one.alarm else ()), ("suppresses", one.suppresses)):
+            for name in names:
+                if not fnmatch.filter(alarms, name):
+                    problems.add(
+                        ("suppressions", number, key), f"no alarm is called {name!r}. {_suggest(name, alarms)}"
+                    )
 
 
 # ---- pydantic's errors in our words
