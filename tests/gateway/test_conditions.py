@@ -213,6 +213,10 @@ def test_a_set_point_that_was_not_heard_of_lately_decides_nothing() -> None:
     assert not chamber.holds
     chamber.feed(seen(1, 25.0, quantity="setpoint"))
     assert chamber.holds
+    fed(chamber, [(601, 26.0)])  # ten minutes after it: just fresh
+    assert not chamber.holds
+    chamber.feed(seen(601, 30.0))
+    assert chamber.holds
     assert fed(chamber, [(602, 25.0)]).holds
     chamber.feed(seen(603, 25.0, quantity="setpoint"))
     assert not chamber.holds
@@ -310,6 +314,20 @@ def test_late_results_take_their_place_among_the_others() -> None:
     for n in range(3):
         kit.feed(result(102.5 + n, "invalid"))
     assert kit.holds
+
+
+def test_a_clock_put_back_blinds_no_share() -> None:
+    kit, cluster = rule(invalid=0.5, of_last=6), rule(positives=3, within="1h")
+    for n in range(6):
+        kit.feed(result(20_000 + n, "negative"))
+        cluster.feed(result(20_000 + n, "negative"))
+    for n in range(3):
+        kit.set_back(2000.0)
+        kit.feed(result(2001 + n, "invalid"))
+        cluster.set_back(2000.0)
+        cluster.feed(result(2001 + n, "positive"))
+    assert kit.holds
+    assert cluster.holds
 
 
 def test_so_many_positive_results_within_a_day() -> None:

@@ -45,6 +45,9 @@ class _Series:
         if len(self.entries) > self._most:
             self.earlier -= self.entries.pop(0)[1]
 
+    def set_back(self, now: float) -> None:
+        self.entries = [(min(time, now), counts) for time, counts in self.entries]
+
     @property
     def full(self) -> bool:
         return len(self.entries) == self._most
@@ -108,6 +111,11 @@ class Share(Delayed):
             is_true = is_true and share >= self._times * series.earlier / earlier
             self.explanation += f", {series.earlier} of the {earlier} before"
         self._judge(is_true, self._latest)
+
+    def set_back(self, now: float) -> None:
+        super().set_back(now)
+        for series in self._lots.values():
+            series.set_back(now)
 
     def dump(self) -> list[Any]:
         return [*super().dump(), [[lot, series.entries] for lot, series in self._lots.items()]]
