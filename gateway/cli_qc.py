@@ -72,7 +72,8 @@ def qc(ctx: click.Context, config: Any, as_json: bool) -> None:
 def _row(one: Any) -> tuple[str, ...]:
     numbers = (one.mean, one.own_sd, one.cv, one.sigma)
     told = ("-" if number is None else f"{number:.4g}" for number in numbers)
-    return (one.id, one.device, one.verdict or "-", one.time or "-", str(one.n), *told, one.why)
+    why = f"{one.why} ({one.at_risk} results since it was accepted)" if one.at_risk else one.why
+    return (one.id, one.device, one.verdict or "-", one.time or "-", str(one.n), *told, why)
 
 
 @qc.command()

@@ -23,6 +23,7 @@ from gateway.qc.state import AVERAGE, CONTROL, CRITICAL, HELD, LOCKOUT, RUN, Sta
 
 MOST_POINTS: Final = 2000
 MOST_LISTED: Final = 1000
+MOST_AT_RISK: Final = 10_000
 LAST: Final = 2**62  # unix microseconds
 
 
@@ -41,6 +42,7 @@ class ControlView:
     time: str | None
     trouble: str  # rejected, due or nothing
     why: str
+    at_risk: int  # results since it was accepted last, while it is rejected: they are to be looked at again
     target: float | None  # in force for the next measurement
     sd: float | None
     n: int
@@ -56,14 +58,14 @@ def controls(db: sqlite3.Connection, config: Config, now: int) -> list[ControlVi
     """Every control on every device it is for. `now` in unix microseconds."""
     state = State(db)
     return [
-        _view(options, device, Control(**found) if (found := state.get(f"{CONTROL}{device}:{options.id}")) else
+        _view(db, options, device, Control(**found) if (found := state.get(f"{CONTROL}{device}:{options.id}")) else
               Control(options.lot), now)
         for options in config.controls
         for device in devices(config, options)
     ]  # fmt: skip
 
 
-def _view(options: ControlOptions, device: str, known: Control, now: int) -> ControlView:
+def _view(db: sqlite3.Connection, options: ControlOptions, device: str, known: Control, now: int) -> ControlView:
     lots = {lot: control.tally_of(found) for lot, found in known.lots.items()}
     current = Control(options.lot, lots=known.lots) if known.lot != options.lot else known
     tally, last = current.tally, current.last
@@ -82,6 +84,7 @@ def _view(options: ControlOptions, device: str, known: Control, now: int) -> Con
         time=written(last["time"]) if last else None,
         trouble=trouble,
         why=why,
+        at_risk=_results(db, options, device, current.accepted or 0) if trouble == "rejected" else 0,
         target=mean,
         sd=sd,
         n=tally.n,
@@ -92,6 +95,14 @@ def _view(options: ControlOptions, device: str, known: Control, now: int) -> Con
         lots={lot: {"n": one.n, "mean": one.mean, "sd": one.sd} for lot, one in lots.items()},
         last_action=written(current.action) if current.action else None,
     )
+
+
+def _results(db: sqlite3.Connection, options: ControlOptions, device: str, since: int) -> int:
+    query = (
+        "SELECT count(*) FROM (SELECT 1 FROM observation WHERE device=? AND quantity=? AND time>? AND kind='result'"
+        " LIMIT ?)"
+    )
+    return int(db.execute(query, (device, options.quantity, since, MOST_AT_RISK)).fetchone()[0])
 
 
 def standing(db: sqlite3.Connection, config: Config, now: int) -> dict[str, tuple[bool, str]]:

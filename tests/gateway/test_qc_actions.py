@@ -106,6 +106,17 @@ def test_a_control_accepted_by_a_person_holds_nothing_more_and_counts(bench: Ben
     assert [entry["action"] for entry in audit(bench.db)] == ["qc.accepted", "qc.rejected", "qc.rerun"]
 
 
+def test_results_since_the_last_good_control_are_counted_when_one_fails(bench: Bench) -> None:
+    bench.one(5.0)
+    bench.qc(4.0, minutes=1)
+    bench.one(5.0, minutes=2)
+    bench.one(5.1, minutes=3)
+    (good,) = [one for one in view.controls(bench.db, bench.config, NOW) if one.id == "glu-low"]
+    bench.qc(4.4, minutes=4)
+    (failed,) = [one for one in view.controls(bench.db, bench.config, NOW) if one.id == "glu-low"]
+    assert (good.at_risk, failed.at_risk) == (0, 2)
+
+
 def test_a_comment_changes_nothing_but_the_audit_chain(bench: Bench) -> None:
     bench.qc(4.0)
     assert actions.review(Transaction(bench.db), 1, "comment", "A", "new vial") == 1

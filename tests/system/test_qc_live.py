@@ -38,7 +38,7 @@ class Bench:
         self.minute = 0
         self.count = 0
 
-    def send(self, *results: tuple[str, float]) -> list[dict[str, Any]]:
+    def send(self, *results: tuple[str, float | str]) -> list[dict[str, Any]]:
         """Deliver results; all observations once they are in the journal."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
             for specimen, value in results:
@@ -121,3 +121,51 @@ def test_the_commands_show_chart_and_refuse(tmp_path: Path) -> None:
         assert (after.returncode, after.stdout) == (0, "nothing waits\n")
     finally:
         bench.daemon.stop()
+
+
+def test_a_correction_of_a_held_result_stays_held_and_is_the_one_to_release(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.daemon.start()
+    try:
+        *_, held = bench.send(("QC-L", 5.8), ("S-1", "12,4"))
+        assert (held["status"], held["value"]) == ("preliminary", "12,4")
+    finally:
+        bench.daemon.stop()
+    text = bench.daemon.config.read_text().replace('timezone = "UTC"', 'timezone = "UTC"\ndecimal = ","')
+    bench.daemon.config.write_text(text)
+    done = bench.daemon.command("replay", "--diff", "--apply")
+    assert done.returncode == 0, done.stderr
+    *_, corrected = bench.daemon.export()
+    assert (corrected["status"], corrected["value"], corrected["attributes"]["corrects"]) == (
+        "preliminary",
+        12.4,
+        held["seq"],
+    )
+    (waits,) = bench.qc("held", "--json")
+    assert waits["seq"] == corrected["seq"]
+    bench.qc("release", "--by", "A", "--why", "new vial", str(waits["seq"]))
+    assert bench.daemon.export()[-1]["status"] == "final"
+    assert bench.qc("held", "--json") == []
+    assert bench.daemon.command("replay", "--diff").stdout == "0 would be otherwise\n"
+
+
+def test_what_is_understood_out_of_quarantine_is_judged_too(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    text = bench.daemon.config.read_text()
+    bench.daemon.start()
+    try:
+        bench.send(("QC-L", 5.8))
+        bench.daemon.stop()
+        # As if the device had not been configured when the message came.
+        bench.daemon.config.write_text(text.replace('driver = "astm"', 'driver = "astm"\nencoding = "ascii"'))
+        bench.daemon.start()
+        with socket.create_connection(("127.0.0.1", bench.port), timeout=5) as sock:
+            assert deliver(sock, b"\x05", *frames("S-\u00e9", "9.0", "20260115095900")) == b"\x06" * 6
+        assert eventually(lambda: len(json.loads(bench.daemon.command("quarantine", "--json").stdout)) == 1)
+        bench.daemon.stop()
+        bench.daemon.config.write_text(text)
+        assert bench.daemon.command("quarantine", "retry").returncode == 0
+        *_, held = bench.daemon.export()
+        assert (held["specimen"], held["status"]) == ("S-é", "preliminary")
+    finally:
+        bench.daemon.kill()
