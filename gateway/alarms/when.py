@@ -163,20 +163,25 @@ class When(Strict):
             raise ValueError("out_for is longer than within. Write a longer within.")
         if self.out_for is not None and (self.clear_below is not None or self.clear_above is not None):
             raise ValueError("out_for counts time, which has no deadband. Leave clear_below and clear_above out.")
-        if self.deviates is not None and any(mark in self.quantity for mark in "*?["):
+        if self.deviates is not None and _many(self.quantity):
             raise ValueError('deviates is about one quantity. Write quantity = "temperature".')
-        if self.expression is not None and "*" in self.device and all(d for d, _ in read(self.expression).inputs):
+        if self.expression is not None and _many(self.device) and all(d for d, _ in read(self.expression).inputs):
             raise ValueError("expression says no quantity of its own device. Write device = the id of one of them.")
 
     def devices(self) -> Iterator[tuple[str, str]]:
         """The devices named one by one, with the key that names each."""
-        if not any(mark in self.device for mark in "*?["):
+        if not _many(self.device):
             yield "device", self.device
         if isinstance(self.from_, str) and "/" in self.from_:
             yield "from", self.from_.split("/")[0]
         for device, _ in read(self.expression).inputs if self.expression else ():
             if device:
                 yield "expression", device
+
+
+def _many(pattern: str) -> bool:
+    """True where it may stand for more than one name."""
+    return any(mark in pattern for mark in "*?[")
 
 
 def reference(text: str, device: str) -> tuple[str, str]:
