@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -671,3 +673,13 @@ def test_gathering_waits_no_longer_than_it_says() -> None:
     lab.rise()
     lab.wait(GATHER)
     assert len(lab.heard["oncall"]) == 1
+
+
+def test_the_manual_s_example_loads() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "notify.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
+    devices = '[[devices]]\nid = "freezer-3"\ndriver = "mqtt-json"\nlink = { type = "file", path = "/tmp" }\n'
+    config = parse(devices + text)
+    assert {one.type for one in config.notifiers} == {"apprise", "mqtt", "sounder", "webhook"}
+    assert config.heartbeats
+    assert config.alarm_test
