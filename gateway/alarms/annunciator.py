@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 SET_BACK: Final = 5.0  # seconds by which a clock is put back rather than corrected
 MOST_INSTANCES: Final = 20_000  # an instrument that invents quantities must not grow us without bound
 _AS_NEW: Final = frozenset({Transition.UNSHELVED, Transition.UNSUPPRESSED, Transition.RETURNED_TO_SERVICE})
+_LIFE: Final = frozenset(field.name for field in fields(Life))
 _GRAVE: Final = {priority: place for place, priority in enumerate(Priority)}
 
 
@@ -157,21 +158,22 @@ class Annunciator:
     def load(self, state: Mapping[str, Any], told: Mapping[str, float]) -> None:
         """Go on from a dump. `told`: the alarms that somebody else looks at, and their delays in seconds."""
         by_id = {alarm.id: alarm for alarm in self.options}
-        for alarm_id, device, quantity, life, condition, past in state.get("alarms", ()):
+        for alarm_id, device, quantity, life, condition, *past in state.get("alarms", ()):
             alarm = by_id.get(alarm_id)
             made = (lambda delay=told[alarm_id]: Told(delay)) if alarm_id in told else None
             instance = self.instance(alarm, device, quantity, made) if alarm else None
             if instance is None:
                 continue
-            instance.life = Life(**{**life, "state": State(life["state"])})
+            known = {name: value for name, value in life.items() if name in _LIFE}
+            instance.life = Life(**{**known, "state": State(life["state"])})
             try:
                 instance.condition.load(condition)
-                if past is not None:
+                if past and past[0] is not None:
                     instance.past = self._built(instance)
-                    instance.past.load(past)
+                    instance.past.load(past[0])
             except (ValueError, TypeError, IndexError):
                 log.warning("an alarm's rule has changed: its memory starts anew", alarm=instance.id)
-                instance.condition, instance.past = self._built(instance), None
+                instance.condition, instance.past = made() if made else self._built(instance), None
         self.suppressions.load(state.get("suppressions", {}))
 
     # ---- parts

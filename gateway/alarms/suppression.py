@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from gateway.alarms.conditions import Condition, Seen, build
+from gateway.alarms.conditions import Condition, Seen, build, others
 from gateway.alarms.options import SuppressionOptions
 
 LONGEST_MAINTENANCE: Final = 86_400.0  # seconds; what lasts longer is taken out of service
@@ -20,6 +20,7 @@ class Cause:
 
     options: SuppressionOptions
     device: str
+    quantity: str
     condition: Condition | None  # None: an alarm is the cause
     since: float | None = None
     ended: float | None = None
@@ -67,6 +68,7 @@ class Suppressions:
         self._active = active
         self._causes: dict[tuple[str, str], Cause] = {}
         self._routes: dict[tuple[str, str], list[Cause]] = {}
+        self._further: dict[tuple[str, str], list[Cause]] = {}  # for causes about more than one quantity
         self.maintenance: dict[str, Maintenance] = {}
         self.changes: list[tuple[str, str, str, str, float]] = []
 
@@ -79,8 +81,9 @@ class Suppressions:
                 for options in self._options
                 if options.when and fnmatchcase(seen.device, options.when.device)
                 if fnmatchcase(seen.quantity, options.when.quantity)
-                if (cause := self._cause(options, seen.device))
+                if (cause := self._cause(options, seen.device, seen.quantity))
             ]
+            routes += [cause for cause in self._further.get(key, ()) if cause not in routes]
             if len(self._routes) < MOST:
                 self._routes[key] = routes
         for cause in routes:
@@ -154,7 +157,15 @@ class Suppressions:
 
     def dump(self) -> dict[str, Any]:
         causes = [
-            [one.options.id, one.device, one.since, one.ended, one.told, one.condition and one.condition.dump()]
+            [
+                one.options.id,
+                one.device,
+                one.quantity,
+                one.since,
+                one.ended,
+                one.told,
+                one.condition and one.condition.dump(),
+            ]
             for one in self._causes.values()
         ]
         work = {device: [one.until, one.by, one.reason] for device, one in self.maintenance.items()}
@@ -164,8 +175,8 @@ class Suppressions:
         """What a suppression that has changed remembers begins anew."""
         self.maintenance = {device: Maintenance(*one) for device, one in state.get("maintenance", {}).items()}
         by_id = {options.id: options for options in self._options}
-        for name, device, since, ended, told, condition in state.get("causes", ()):
-            if name in by_id and (cause := self._cause(by_id[name], device)):
+        for name, device, quantity, since, ended, told, condition in state.get("causes", ()):
+            if name in by_id and (cause := self._cause(by_id[name], device, quantity)):
                 try:
                     if cause.condition and condition:
                         cause.condition.load(condition)
@@ -178,17 +189,22 @@ class Suppressions:
     def _tell(self, action: str, device: str, by: str, why: str, at: float) -> None:
         self.changes.append((action, device, by, why, at))
 
-    def _cause(self, options: SuppressionOptions, device: str) -> Cause | None:
+    def _cause(self, options: SuppressionOptions, device: str, quantity: str = "") -> Cause | None:
         key = (options.id, device)
         cause = self._causes.get(key)
         if cause is None and len(self._causes) < MOST:
-            cause = self._causes[key] = Cause(options, device, build(options.when, device) if options.when else None)
+            condition = build(options.when, device, quantity) if options.when else None
+            cause = self._causes[key] = Cause(options, device, quantity, condition)
+            for pair in others(options.when, device) if options.when else ():
+                self._further.setdefault(pair, []).append(cause)
+                self._routes.pop(pair, None)
         return cause
 
     def _reaching(self, options: SuppressionOptions, device: str) -> Iterator[Cause]:
         """The causes that bear on a device's alarms."""
         if options.devices is None:
-            if cause := self._cause(options, device):
+            known = self._causes.get((options.id, device))
+            if cause := known or (self._cause(options, device) if options.alarm else None):
                 yield cause
         elif fnmatchcase(device, options.devices):
             yield from [cause for (name, _), cause in self._causes.items() if name == options.id]

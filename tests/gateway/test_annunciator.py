@@ -165,6 +165,22 @@ def test_a_parent_alarm_suppresses_its_children() -> None:
     assert panel.instances["rising.freezer-1.temperature"].life.aside_by == "parent"
 
 
+def test_a_cause_may_be_about_several_quantities_and_survives_a_restart() -> None:
+    text = CONFIG.replace('quantity = "door", equals = true', 'expression = "{door} and {fan} == 0"')
+    panel = made(text)
+    panel.feed(seen(0, True, "door"))
+    panel.feed(seen(1, 0, "fan"))
+    kept = orjson.loads(orjson.dumps(panel.dump()))
+    panel = made(text)
+    panel.load(kept, {})
+    for at in range(10, 50, 10):
+        panel.feed(seen(at, -65))
+    assert state(panel) is State.SUPPRESSED
+    panel.feed(seen(50, 1, "fan"))
+    panel.tick(111)
+    assert state(panel) is State.UNACKNOWLEDGED
+
+
 def test_maintenance_is_by_somebody_for_a_time_with_a_reason() -> None:
     panel = made()
     with pytest.raises(ValueError, match="24 hours"):
