@@ -43,7 +43,6 @@ class Notifications:
     ) -> None:
         """`state`: a former `dump`. `commit` returns once something has gone through the journal: no heartbeat is given
         while it does not."""
-        self.failing: dict[str, str] = {}  # notifier -> why, while something cannot be delivered
         self._config, self._commit = config, commit
         self._dispatch = Dispatch(config, state if isinstance(state, dict) else {})
         self._notifiers = {one.id: one for one in config.notifiers}
@@ -52,8 +51,9 @@ class Notifications:
             for name, one in self._notifiers.items()
             if one.type == "sounder"
         }
-        self._wake = {name: asyncio.Event() for name in self._notifiers}
-        self._tries = dict.fromkeys(self._notifiers, 0)
+        self._wake = {name: asyncio.Event() for name in self._dispatch.outboxes}
+        self._tries = dict.fromkeys(self._dispatch.outboxes, 0)
+        self._failing: dict[str, str] = {}
         self._ticked = time.monotonic()
 
     # ---- what happens
@@ -71,6 +71,11 @@ class Notifications:
                 self._wake[name].set()
         for name, sounder in self._sounders.items():
             sounder.sound(self._dispatch.sounds(name))
+
+    @property
+    def failing(self) -> dict[str, str]:
+        """Notifier -> why, while something cannot be delivered."""
+        return {name.partition("#")[0]: why for name, why in self._failing.items()}
 
     @property
     def path_test(self) -> tuple[bool, str]:
@@ -120,7 +125,7 @@ class Notifications:
     async def run(self) -> None:
         """Deliver until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for name in self._notifiers:
+            for name in self._dispatch.outboxes:
                 way = self._sounders[name].run() if name in self._sounders else self._deliver(name)
                 group.create_task(way, name=f"notifier:{name}")
             for one in self._config.heartbeats:
@@ -136,7 +141,7 @@ class Notifications:
                 wake.clear()
                 await wake.wait()
                 continue
-            why = await send(self._notifiers[name], self._config, compose(batch, note), dispatch.now)
+            why = await send(box.options, self._config, compose(batch, note), dispatch.now)
             if why and self._tries[name] == 0:
                 dispatch.failed(name, batch, why)
             tries = self._tried(name, why)
@@ -158,11 +163,11 @@ class Notifications:
         tries = self._tries[name] + 1
         self._tries[name] = tries if why else 0
         if not why:
-            self.failing.pop(name, None)
+            self._failing.pop(name, None)
             return tries
         log.warning("notification not delivered yet", notifier=name, why=why, tries=tries)
         if tries >= FAILING:
-            self.failing[name] = why
+            self._failing[name] = why
         return tries
 
     async def _unwell(self) -> str:

@@ -44,7 +44,12 @@ class Dispatch:
         self.now = 0.0  # of the last tick or transition, unix seconds
         self.undelivered: int = state.get("undelivered", 0)  # given up
         self.records: deque[Record] = deque(maxlen=MOST_RECORDS)  # for the audit chain
-        self.outboxes = {one.id: Outbox(one, boxes.get(one.id, {})) for one in config.notifiers}
+        self._channels = {one.id: one.channels() for one in config.notifiers}
+        self.outboxes = {
+            channel: Outbox(options, boxes.get(channel, {}))
+            for channels in self._channels.values()
+            for channel, options in channels.items()
+        }
         self._waiting = {alarm: Waiting(*one) for alarm, one in state.get("unacknowledged", {}).items()}
         self._test = PathTest(config.alarm_test, state.get("test", {}))
         self._tested = config.alarm_test.notify if config.alarm_test else ()
@@ -116,15 +121,14 @@ class Dispatch:
 
     # ---- whom, and when
 
-    def _tell(self, names: Iterable[str], one: Entry, waiting: Waiting | None, now: float) -> None:
-        names = [name for name in names if name in self.outboxes]
-        off = {name for name in names if not self.outboxes[name].on_duty(now)}
-        if all(name in off for name in names if self.outboxes[name].options.hours):
+    def _tell(self, names: Iterable[str], one: Entry, waiting: Waiting, now: float) -> None:
+        names = [name for name in names if name in self._channels]
+        waiting.names += [name for name in names if name not in waiting.names]
+        boxes = {channel: self.outboxes[channel] for name in names for channel in self._channels[name]}
+        off = {name for name, box in boxes.items() if not box.on_duty(now)}
+        if all(name in off for name, box in boxes.items() if box.options.hours):
             off = set()  # nobody of them is on duty: better all than none
-        for name in names:
-            if waiting and name not in waiting.names:
-                waiting.names.append(name)
-            box = self.outboxes[name]
+        for name, box in boxes.items():
             if box.options.type == "sounder":  # it sounds as long as somebody is waited for
                 continue
             hold = box.hush(one.priority, now) or ("off duty" if name in off else "")

@@ -132,6 +132,12 @@ class NotifierOptions(Strict):
             raise ValueError("a word of command has a NUL character.")
         return self
 
+    def channels(self) -> dict[str, NotifierOptions]:
+        """Each address by itself, so that one that fails makes no other be told twice."""
+        if len(self.urls) < 2:
+            return {self.id: self}
+        return {f"{self.id}#{n}": self.model_copy(update={"urls": (url,)}) for n, url in enumerate(self.urls, 1)}
+
 
 class Escalation(Strict):
     """Who is told next when nobody has acknowledged."""

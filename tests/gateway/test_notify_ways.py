@@ -133,6 +133,23 @@ async def test_an_address_appears_nowhere(
     assert not any("hush" in one for one in said)
 
 
+async def test_of_two_addresses_the_one_that_works_is_told_once_while_the_other_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    there = free_port()
+    with web() as works:
+        monkeypatch.setenv("ONE_URL", f"json://127.0.0.1:{works.port}/")
+        monkeypatch.setenv("TWO_URL", f"json://127.0.0.1:{there}/")
+        async with told(notifier("apprise", 'urls = [{ env = "ONE_URL" }, { env = "TWO_URL" }]')) as lab:
+            lab.rise()
+            lab.wait(5)
+            assert await eventually(lambda: "oncall" in lab.notifications.failing)
+            with web(there) as late:
+                assert await eventually(lambda: bool(late.asked))
+                assert await eventually(lambda: not lab.notifications.failing)
+        assert (len(works.asked), len(late.asked)) == (1, 1)
+
+
 async def test_a_secret_that_is_not_there_is_named_by_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ONCALL_URL", raising=False)
     assert await Told(MAIL).notifications.test("oncall", "op7") == "the environment variable ONCALL_URL is not set"
