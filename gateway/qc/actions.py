@@ -21,7 +21,7 @@ from gateway.journal.schema import FILE, connect
 from gateway.journal.transaction import Row, Transaction
 from gateway.qc import control
 from gateway.qc.control import Control
-from gateway.qc.correction import CORRECTS, correction, said
+from gateway.qc.correction import COLUMNS, CORRECTS, correction, said
 from gateway.qc.correction import released as made
 from gateway.qc.options import ControlOptions
 from gateway.qc.result import written
@@ -141,12 +141,10 @@ def controls(config: Config, control_id: str) -> list[ControlOptions]:
 
 # ---- observations that stand for others
 
-_COLUMNS: Final = "uid, raw, device, kind, quantity, specimen, time, number, body"
-
 
 def _standing(db: sqlite3.Connection, seq: int) -> tuple[Row, dict[str, Any]]:
     """A stored observation that none corrects. Errors: LookupError."""
-    found = db.execute(f"SELECT {_COLUMNS} FROM observation WHERE seq=?", (seq,)).fetchone()  # noqa: S608 - constants
+    found = db.execute(f"SELECT {COLUMNS} FROM observation WHERE seq=?", (seq,)).fetchone()  # noqa: S608 - constants
     if found is None:
         raise LookupError(f"there is no observation {seq}. Take a seq of the list.")
     row = Row(*found)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from drivers.kit.observation import Quality
 from gateway.qc.numbers import Tally
 from gateway.qc.options import ControlOptions
 from gateway.qc.result import DAY_US, Result, UnusableError, written
@@ -123,11 +124,8 @@ def measure(state: State, options: ControlOptions, result: Result) -> None:
 
 def _qualitative(options: ControlOptions, body: Mapping[str, Any]) -> dict[str, Any]:
     call = body["interpretation"]
-    if options.expect == "valid":
-        right = call not in UNSURE and body["quality"] != "bad"
-    else:
-        right = call in CALLS[str(options.expect)]
-    if right:
+    right = call not in UNSURE if options.expect == "valid" else call in CALLS[str(options.expect)]
+    if right and body["quality"] != Quality.BAD:
         return {"verdict": Outcome.ACCEPTED, "rules": [], "expected": options.expect}
     why = f"it reads {call or 'nothing'}, expected is {options.expect}"
     return {"verdict": Outcome.REJECTED, "rules": ["not-as-expected"], "expected": options.expect, "why": why}
@@ -147,7 +145,7 @@ def _quantitative(
     group = state.get(name)
     history = _history(group)
     run = _run(group, options, result)
-    point = Point(result.row.time, result.uid, options.id, run, z)
+    point = Point(result.at, result.uid, options.id, run, z)
     history, verdict = judge(history, point, options.rules, form=options.r4s, warn=options.warn)
     points, running = [list(one) for one in history.points], [asdict(one) for one in history.running]
     state.put(name, {"points": points, "running": running, "run": group.get("run")})
@@ -172,8 +170,8 @@ def _run(group: dict[str, Any], options: ControlOptions, result: Result) -> str:
     if said:
         return f"={said[:MOST_RUN]}"
     began, levels = group.get("run") or [None, []]
-    if began is None or abs(result.row.time - began) > options.together * 1e6 or options.id in levels:
-        began, levels = result.row.time, []
+    if began is None or abs(result.at - began) > options.together * 1e6 or options.id in levels:
+        began, levels = result.at, []
     group["run"] = [began, [*levels, options.id]]
     return f"@{began}"
 
@@ -198,7 +196,7 @@ def forget(state: State, device: str, quantity: str, control: str | None = None)
 
 
 def _remember(control: Control, told: Mapping[str, Any], result: Result, value: float | None) -> None:
-    verdict, time = told["verdict"], result.row.time
+    verdict, time = told["verdict"], result.at
     if verdict != Outcome.REJECTED and value is not None:
         control.count(value, time)
     if verdict in (Outcome.ACCEPTED, Outcome.WARNING):

@@ -11,6 +11,7 @@ from gateway.qc.options import AverageOptions, ControlOptions, CriticalOptions, 
 from gateway.qc.result import DAY_US, Result, UnusableError, expired, written
 from gateway.qc.state import AVERAGE, CRITICAL, FORMER, HELD, LOCKOUT, State, hashed
 
+MOST_LOCKED: Final = 1000  # tests that are remembered as locked out
 AT_LEAST: Final = DAY_US // 24  # a rate per day is not read from results closer together than an hour
 
 
@@ -18,7 +19,7 @@ def controls(state: State, options: Sequence[ControlOptions], result: Result) ->
     """Hold or flag what is measured while a control is rejected or due; True where one is due."""
     any_due = False
     for one in options:
-        wrong, words = control.trouble(one, control.load(state, one, result.row.device), result.row.time)
+        wrong, words = control.trouble(one, control.load(state, one, result.row.device), result.at)
         any_due |= wrong == "due"
         if wrong and one.hold:
             result.hold(words)
@@ -38,9 +39,10 @@ def lockout(state: State, options: LockoutOptions, result: Result, due: bool) ->
         result.reason("lockout", reason)
         if options.lockout == "hold":
             result.hold(reason)
-    name = f"{LOCKOUT}{result.row.device}:{options.id}"
+    name = f"{LOCKOUT}{result.row.device}:{options.id}:{result.row.quantity}"
     if reasons:
         state.put(name, {"why": "; ".join(reasons), "time": result.row.time})
+        state.bound(LOCKOUT, MOST_LOCKED)
     else:
         state.drop(name)
 

@@ -18,6 +18,7 @@ import orjson
 
 from drivers.kit.observation import Kind, Quality, Status
 from gateway.journal.transaction import Row
+from gateway.moment import microseconds
 from gateway.units import UnitError, converter
 
 MARKS: Final = (
@@ -53,6 +54,12 @@ class Result:
         """Of the measurement, where the device stands."""
         return datetime.fromtimestamp(self.row.time / 1e6, self.zone).date()
 
+    @cached_property
+    def at(self) -> int:
+        """When it was measured, in unix microseconds, and not after it came: an instrument's clock that is ahead would
+        else make its last verdict stand over all that follow."""
+        return min(self.row.time, microseconds(datetime.fromisoformat(self.body["received"])))
+
     @property
     def patient(self) -> bool:
         return bool(self.body["kind"] == Kind.RESULT)
@@ -72,9 +79,11 @@ class Result:
         self.note(name, f"{former}; {text}" if former else text)
 
     def hold(self, text: str) -> None:
-        """Not final until a person releases it."""
+        """Not final until a person releases it; what is cancelled never will be."""
+        if self.body["status"] == Status.CANCELLED:
+            return
         self.reason("hold", text)
-        if self.body["status"] not in (Status.PRELIMINARY, Status.CANCELLED):
+        if self.body["status"] != Status.PRELIMINARY:
             self.body["attributes"].setdefault("status_as_read", self.body["status"])
             self.body["status"] = Status.PRELIMINARY
 

@@ -15,7 +15,7 @@ import orjson
 from drivers.kit.observation import Quality
 from gateway.journal.transaction import Row, Transaction
 from gateway.qc.control import CALLS, MOST_RUN
-from gateway.qc.correction import released
+from gateway.qc.correction import released, standing_of
 from gateway.qc.options import RunOptions
 from gateway.qc.result import Result
 from gateway.qc.state import HELD, RUN, State
@@ -53,15 +53,17 @@ def take(state: State, options: RunOptions, result: Result) -> str | None:
     if part == "internal":
         call = body["interpretation"]
         right = call in CALLS["positive"] or (call is None and isinstance(body["value"], int | float))
+        right = right and body["quality"] != Quality.BAD
         where = result.row.specimen or ""
     else:
-        right = body["interpretation"] in CALLS["negative" if part == "blank" else "positive"]
+        call = body["interpretation"]
+        right = call in CALLS["negative" if part == "blank" else "positive"] and body["quality"] != Quality.BAD
         where = result.row.quantity
         result.control()
         result.note("run_validity", {"check": options.id, "role": part, "valid": right})
     if where in found[part] or len(found[part]) < MOST_WELLS:
         # One that failed is not made good by another well of the same run.
-        found[part][where] = right and body["quality"] != Quality.BAD and found[part].get(where, True)
+        found[part][where] = right and found[part].get(where, True)
     state.put(name, found)
     state.bound(RUN, MOST_RUNS)
     return name
@@ -117,17 +119,14 @@ def settle(transaction: Transaction, options: RunOptions, name: str) -> Iterator
     found = state.get(name)
     waiting = []
     for uid in found.get("waiting", ()):
-        stored = transaction.db.execute(
-            "SELECT seq, uid, raw, device, kind, quantity, specimen, time, number, body FROM observation WHERE uid=?",
-            (bytes.fromhex(uid),),
-        ).fetchone()
+        stored = standing_of(transaction.db, bytes.fromhex(uid))
         held = state.get(HELD + uid)
         if not held:  # released by a person
             continue
         if not stored:  # of this very message: judged already
             waiting.append(uid)
             continue
-        seq, row = stored[0], Row(*stored[1:])
+        seq, row = stored
         why, waits = verdict(found, options, row)
         if why:
             state.put(HELD + uid, {**held, "why": f"run {name.removeprefix(RUN).split(':', 2)[2]}: {why}"})

@@ -7,6 +7,7 @@ looked at no more.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -84,9 +85,9 @@ class Stage:
         controlled: dict[str, RunOptions] = {}
         for _, route, result in judged:
             for run in route.runs:
-                _safely(result, partial(_take, state, run, result, controlled))
+                _safely(state, route, result, partial(_take, state, run, result, controlled))
         for place, route, result in judged:
-            _safely(result, partial(self._judge, state, route, result))
+            _safely(state, route, result, partial(self._judge, state, route, result))
             marked[place] = result.marked
         for name, run in controlled.items():
             marked += runs.settle(transaction, run, name)
@@ -136,13 +137,19 @@ class Stage:
         return found
 
 
-def _safely(result: Result, judge: Callable[[], None]) -> None:
-    """A mistake of ours keeps no result back: it is stored, and says that it was not judged."""
+def _safely(state: State, route: Route, result: Result, judge: Callable[[], None]) -> None:
+    """A mistake of ours keeps no result back: it is stored, says that it was not judged, and waits where a failed
+    control would have it wait."""
     try:
         judge()
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+    except sqlite3.Error:  # the disk, not the result: the journal knows what to do
+        raise
+    except Exception as error:
         log.exception("quality control failed", device=result.row.device, quantity=result.row.quantity)
         result.note("qc_failed", f"not judged: {type(error).__name__}")
+        if result.patient and any(one.hold for one in route.controls):
+            result.hold("quality control could not judge it")
+            patient.wait(state, result)
 
 
 def _take(state: State, options: RunOptions, result: Result, controlled: dict[str, RunOptions]) -> None:

@@ -15,7 +15,7 @@ GROUP: Final = "qc:group:"  # and DEVICE:QUANTITY: what Westgard's rules look ba
 HELD: Final = "qc:held:"  # and the uid of a result that waits for its release
 CRITICAL: Final = "qc:critical:"  # and the uid of a result somebody must be told of
 FORMER: Final = "qc:former:"  # and the keyed hash of patient and quantity
-LOCKOUT: Final = "qc:lockout:"  # and DEVICE:CHECK: whether the last result was locked out
+LOCKOUT: Final = "qc:lockout:"  # and DEVICE:CHECK:QUANTITY: its last result was locked out
 AVERAGE: Final = "qc:average:"  # and DEVICE:CHECK
 RUN: Final = "qc:run:"  # and DEVICE:CHECK:RUN
 

@@ -14,7 +14,7 @@ import orjson
 from gateway.config import Config
 from gateway.qc import control
 from gateway.qc.control import Control
-from gateway.qc.correction import CORRECTS
+from gateway.qc.correction import CORRECTS, standing_of
 from gateway.qc.numbers import sigma
 from gateway.qc.options import ControlOptions
 from gateway.qc.result import written
@@ -58,16 +58,21 @@ def controls(db: sqlite3.Connection, config: Config, now: int) -> list[ControlVi
     """Every control on every device it is for. `now` in unix microseconds."""
     state = State(db)
     return [
-        _view(db, options, device, Control(**found) if (found := state.get(f"{CONTROL}{device}:{options.id}")) else
-              Control(options.lot), now)
+        _view(db, options, device, _known(state, options, device), now)
         for options in config.controls
         for device in devices(config, options)
-    ]  # fmt: skip
+    ]
 
 
-def _view(db: sqlite3.Connection, options: ControlOptions, device: str, known: Control, now: int) -> ControlView:
-    lots = {lot: control.tally_of(found) for lot, found in known.lots.items()}
-    current = Control(options.lot, lots=known.lots) if known.lot != options.lot else known
+def _known(state: State, options: ControlOptions, device: str) -> Control:
+    """As it was left; of another lot only the statistics."""
+    found = state.get(f"{CONTROL}{device}:{options.id}")
+    known = Control(**found) if found else Control(options.lot)
+    return known if known.lot == options.lot else Control(options.lot, lots=known.lots)
+
+
+def _view(db: sqlite3.Connection, options: ControlOptions, device: str, current: Control, now: int) -> ControlView:
+    lots = {lot: control.tally_of(found) for lot, found in current.lots.items()}
     tally, last = current.tally, current.last
     mean, sd = current.target(options) or (None, None)
     trouble, why = control.trouble(options, current, now)
@@ -106,30 +111,36 @@ def _results(db: sqlite3.Connection, options: ControlOptions, device: str, since
 
 
 def standing(db: sqlite3.Connection, config: Config, now: int) -> dict[str, tuple[bool, str]]:
-    """What an alarm may watch: `control:ID`, `lockout:ID`, `average:ID`, `run:ID`, `critical` -> is it wrong, and why.
+    """What an alarm may watch -> is it wrong, and why: `control:ID`, `lockout:ID`, `average:ID`, `run:ID`, `critical`
+    (nobody has been told) and `held` (results wait for their release).
 
     Every configured one is there, so that an alarm clears. `now` in unix microseconds.
     """
     told: dict[str, list[str]] = {f"control:{one.id}": [] for one in config.controls}
     told |= {f"lockout:{one.id}": [] for one in config.lockouts}
     told |= {f"average:{one.id}": [] for one in config.moving_averages}
-    for one in controls(db, config, now):
-        if one.trouble:
-            told[f"control:{one.id}"].append(f"{one.device} {one.quantity}: {one.why}")
     state = State(db)
+    for options in config.controls:
+        for device in devices(config, options):
+            _, why = control.trouble(options, _known(state, options, device), now)
+            if why:
+                told[f"control:{options.id}"].append(f"{device} {options.quantity}: {why}")
     for name, found in state.all(LOCKOUT):
-        device, _, check = name.partition(":")
+        device, check, quantity = name.split(":", 2)
         if (key := f"lockout:{check}") in told:
-            told[key].append(f"{device}: {found['why']}")
+            told[key].append(f"{device} {quantity}: {found['why']}")
     for name, found in state.all(AVERAGE):
         device, _, check = name.partition(":")
         if found["out"] and (key := f"average:{check}") in told:
             told[key].append(f"{device}: the moving average of patients' results is at {found['mean']:g}")
     told |= _runs(state, config)
     answer = {key: (bool(words), "; ".join(words)) for key, words in told.items()}
-    if config.critical_values:
-        count = state.count(CRITICAL)
-        answer["critical"] = (bool(count), f"{count} critical values nobody has been told of" if count else "")
+    for key, what, words in (
+        ("critical", CRITICAL, "critical values nobody has been told of"),
+        ("held", HELD, "results wait for their release"),
+    ):
+        count = state.count(what)
+        answer[key] = (bool(count), f"{count} {words}" if count else "")
     return answer
 
 
@@ -160,9 +171,8 @@ def waiting(db: sqlite3.Connection, what: str = HELD) -> list[dict[str, Any]]:
     found = []
     for name, state in rows:
         uid = bytes.fromhex(name.removeprefix(what))
-        row = db.execute("SELECT seq, raw FROM observation WHERE uid=?", (uid,)).fetchone()
-        if row:  # retention may have removed it
-            found.append({"seq": _latest(db, *row), **orjson.loads(state)})
+        if stands := standing_of(db, uid):  # retention may have removed it
+            found.append({"seq": stands[0], **orjson.loads(state)})
     return found
 
 
@@ -220,11 +230,3 @@ def _point(seq: int, device: str, time: int, told: Mapping[str, Any]) -> dict[st
         "why": qc.get("why"),
         "reviewed": {name: reviewed[name] for name in ("by", "why", "at")} if reviewed else None,
     }
-
-
-def _latest(db: sqlite3.Connection, seq: int, raw: int) -> int:
-    """What stands for an observation today."""
-    for later, body in db.execute("SELECT seq, body FROM observation WHERE raw=? AND seq>? ORDER BY seq", (raw, seq)):
-        if orjson.loads(body)["attributes"].get(CORRECTS) == seq:
-            seq = later
-    return int(seq)

@@ -135,6 +135,16 @@ def test_what_a_person_released_is_not_released_again(db: sqlite3.Connection) ->
     assert len(bench.keep(positive(bench))) == 1
 
 
+def test_what_was_corrected_while_it_waited_is_released_as_corrected(db: sqlite3.Connection) -> None:
+    bench = Bench(db, CHECK)
+    (held, _) = bench.keep(well(bench, "S1", "detected"), blank(bench))
+    correcting = {**held, "interpretation": "not-detected", "attributes": {**held["attributes"], "corrects": 1}}
+    again = well(bench, "S1", "detected")._replace(body=orjson.dumps(correcting))
+    Transaction(db).observe([again])
+    _, released = bench.keep(positive(bench))
+    assert (released["interpretation"], released["attributes"]["corrects"]) == ("not-detected", 3)
+
+
 def test_where_holding_is_not_asked_for_results_only_say_so(db: sqlite3.Connection) -> None:
     bench = Bench(db, CHECK + "hold = false\n")
     body = of(bench.keep(blank(bench, "detected"), positive(bench), well(bench, "S1", "detected")), "S1")

@@ -284,6 +284,34 @@ def test_cut_off_anywhere_it_goes_on_with_the_same_verdicts(steps: list[tuple[st
     assert told[0] == told[1]
 
 
+def test_an_instruments_clock_that_is_ahead_does_not_make_its_verdict_stand(bench: Bench) -> None:
+    received = (START + timedelta(minutes=5)).isoformat()
+    assert bench.qc(4.0, minutes=600, received=received) == ("accepted", [])
+    assert bench.qc(4.4, minutes=10)[0] == "rejected"
+    assert bench.one(5.0, minutes=20)["status"] == "preliminary"
+
+
+def test_a_control_that_comes_late_does_not_unsay_a_newer_verdict(bench: Bench) -> None:
+    bench.qc(4.0, minutes=60)
+    assert bench.qc(4.4, minutes=10)[0] == "rejected"
+    assert bench.one(5.0, minutes=70)["status"] == "final"
+
+
+def test_what_is_cancelled_is_not_held(bench: Bench) -> None:
+    bench.qc(4.4)
+    body = bench.one(None, minutes=1, status="cancelled")
+    assert (body["status"], "hold" in body["attributes"]) == ("cancelled", False)
+
+
+def test_a_mistake_of_ours_keeps_no_result_back(bench: Bench) -> None:
+    bench.db.execute("INSERT INTO cursor (name, seq, state) VALUES ('qc:control:chem-1:glu-low', 0, '{\"lot\": 5}')")
+    bench.db.execute("INSERT INTO cursor (name, seq, state) VALUES ('qc:group:chem-1:glucose', 0, '[1]')")
+    body = bench.one(4.0, "QC-L")
+    assert (body["value"], "not judged" in body["attributes"]["qc_failed"]) == (4.0, True)
+    bench.db.execute("UPDATE cursor SET state='[1]' WHERE name='qc:control:chem-1:glu-low'")
+    assert bench.one(5.0)["status"] == "preliminary"
+
+
 def test_readings_pass_as_they_are(bench: Bench) -> None:
     reading = bench.row(-80.0, kind="reading", quantity="glucose")
     assert Stage(bench.config, SECRET).mark(Transaction(bench.db), [reading]) == [reading]
