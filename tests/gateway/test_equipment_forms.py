@@ -185,6 +185,7 @@ def test_the_paper_says_what_the_page_says(bench: Bench) -> None:
     assert "Equipment report: -80 ????? ???" in text
     assert 'Letters this font does not have stand as "?"' in text
     assert re.search(rb"/MediaBox \[0 0 595\.\d+ 841\.\d+\]", paper)
+    assert b"/CreationDate (D:20260301010000Z" in paper  # the end of the period: the same bytes whenever it is made
     assert b"/JavaScript" not in paper
     assert b"/URI" not in paper
     assert b"/FontFile" not in paper

@@ -13,6 +13,7 @@ import pytest
 
 from gateway.equipment.asked import Asked, NotThereError, TooManyError, edges, period
 from gateway.equipment.make import make
+from gateway.equipment.reading import covering
 from gateway.journal import seals
 from gateway.journal.schema import FILE, connect
 from gateway.reports import open_journal
@@ -279,6 +280,10 @@ def test_the_head_it_names_is_one_that_verify_knows(bench: Bench) -> None:
     bench.observe(0, *COLD)
     assert bench.report().proof.head == ""
     bench.seal()
+    with open_journal(bench.config) as db:
+        assert covering(db, 60, 0, int(datetime(2100, 1, 1, tzinfo=UTC).timestamp() * 1e6)) == ""  # more may still come
+        assert covering(db, 62, 0, 0) == ""
+        assert covering(db, 61, 1, 0) == ""
     proof = bench.report().proof
     assert (proof.rows, proof.first_seq, proof.last_seq) == (60, 1, 60)
     path = bench.folder / "assaygate.toml"

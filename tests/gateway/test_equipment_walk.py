@@ -74,7 +74,9 @@ def test_the_kinetic_mean_lies_between_the_mean_and_the_most(pairs: list[tuple[f
 
 
 @given(TEMPERATURES, st.integers(0, 59))
-def test_two_tallies_added_are_one(pairs: list[tuple[float, float]], cut: int) -> None:
+def test_two_tallies_added_are_one(pairs: list[tuple[float, float]], place: int) -> None:
+    cut = place % (len(pairs) + 1)
+
     def told(some: list[tuple[float, float]]) -> Tally:
         tally = Tally(lambda value: value)
         for value, seconds in some:
@@ -199,6 +201,13 @@ def test_a_peak_of_one_sample_among_many_is_in_the_trace() -> None:
     samples = [(n, 50.0 if n == 77_777 else 5.0) for n in range(100_000)]
     walk, _ = walked(samples, 100_000)
     assert max(value for value in walk.trace.high if value is not None) == 50.0
+
+
+def test_the_trace_has_each_value_for_all_the_time_it_stood() -> None:
+    walk, _ = walked([(0, 5.0), (100, 9.0), (200, 5.0), (400, 5.0)], 600, gap=150)  # a column a minute
+    assert walk.trace.low == [5.0] * 100 + [9.0] * 100 + [5.0] + [None] * 199 + [5.0] + [None] * 199
+    assert walk.trace.high == walk.trace.low
+    assert walk.trace.marks == [0] * 100 + [1] * 100 + [4] * 400
 
 
 SAMPLES = st.lists(
