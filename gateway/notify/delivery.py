@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
@@ -54,23 +55,34 @@ class Notifications:
         self._wake = {name: asyncio.Event() for name in self._dispatch.outboxes}
         self._tries = dict.fromkeys(self._dispatch.outboxes, 0)
         self._failing: dict[str, str] = {}
-        self._ticked = time.monotonic()
+        self._ticked = self._at = time.monotonic()
 
     # ---- what happens
 
     def moved(self, alarm: AlarmView, options: AlarmOptions, transition: Transition, now: float) -> None:
         """An alarm has made a transition. `now` in unix seconds. Returns at once."""
+        self._at = time.monotonic()
         self._dispatch.moved(alarm, options, transition, now)
+        self._follow()
 
     def tick(self, now: float, open_alarms: Sequence[tuple[AlarmView, AlarmOptions]]) -> None:
         """Once a second: what becomes due by time alone."""
-        self._ticked = time.monotonic()
+        self._ticked = self._at = time.monotonic()
         self._dispatch.tick(now, open_alarms)
-        for name, box in self._dispatch.outboxes.items():
-            if box.due(now):
-                self._wake[name].set()
+        self._follow()
+
+    def _follow(self) -> None:
+        for wake in self._wake.values():
+            wake.set()
         for name, sounder in self._sounders.items():
             sounder.sound(self._dispatch.sounds(name))
+
+    def _time(self) -> float:
+        """Unix seconds: messages go out although the ticks wait for a disk."""
+        at = time.monotonic()
+        self._dispatch.now += at - self._at
+        self._at = at
+        return self._dispatch.now
 
     @property
     def failing(self) -> dict[str, str]:
@@ -129,19 +141,23 @@ class Notifications:
                 way = self._sounders[name].run() if name in self._sounders else self._deliver(name)
                 group.create_task(way, name=f"notifier:{name}")
             for one in self._config.heartbeats:
-                beat = Heartbeat(one, self._unwell, self._dispatch.records.append, lambda: self._dispatch.now)
+                beat = Heartbeat(one, self._unwell, self._dispatch.records.append, self._time)
                 group.create_task(beat.run(), name=f"heartbeat:{one.id}")
 
     async def _deliver(self, name: str) -> None:
         dispatch, wake, backoff = self._dispatch, self._wake[name], Backoff(first=1.0, longest=60.0)
         box = dispatch.outboxes[name]
         while True:
-            batch, note = box.due(dispatch.now), box.note
+            now = self._time()
+            batch, note = box.due(now), box.note
             if not batch:
                 wake.clear()
-                await wake.wait()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(box.ripens(now)):
+                        await wake.wait()
                 continue
-            why = await send(box.options, self._config, compose(batch, note), dispatch.now)
+            why = await send(box.options, self._config, compose(batch, note), now)
+            self._time()
             if why and self._tries[name] == 0:
                 dispatch.failed(name, batch, why)
             tries = self._tried(name, why)

@@ -53,7 +53,7 @@ class Dispatch:
         self._waiting = {alarm: Waiting(*one) for alarm, one in state.get("unacknowledged", {}).items()}
         self._test = PathTest(config.alarm_test, state.get("test", {}))
         self._tested = config.alarm_test.notify if config.alarm_test else ()
-        self._still: Mapping[str, AlarmView] = {}
+        self._still: dict[str, AlarmView] = {}
 
     def dump(self) -> dict[str, Any]:
         return {
@@ -69,7 +69,7 @@ class Dispatch:
 
     def moved(self, alarm: AlarmView, options: AlarmOptions, transition: Transition, now: float) -> None:
         """An alarm has made a transition. Returns at once."""
-        self.now = now
+        self.now, self._still[alarm.id] = now, alarm
         match transition:
             case Transition.RAISED:
                 waiting = self._waiting.setdefault(alarm.id, Waiting(now, now))

@@ -158,6 +158,13 @@ class Outbox:
         rest = [one for one in ripe if not one.critical] if summary and len(critical) < MOST_CRITICAL else []
         return critical[:MOST_CRITICAL] + rest
 
+    def ripens(self, now: float) -> float | None:
+        """Seconds until more is due; None: not by time alone."""
+        waits = [one.at + GATHER - now for one in self._waiting.values()]
+        if self.flood and self._waiting:
+            waits.append(self._digest_at - now)
+        return min((wait for wait in waits if wait > 0), default=None)
+
     @property
     def note(self) -> str:
         """To be told with the next message."""

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.alarms.options import AlarmOptions
@@ -374,6 +374,7 @@ def test_a_flood_becomes_a_summary_every_ten_minutes_and_names_what_is_critical(
     assert len(told) == 32
 
 
+@settings(deadline=None)
 @given(st.integers(1, 60), st.integers(0, 60))
 def test_every_critical_alarm_is_named_however_many_come(critical: int, others: int) -> None:
     lab = Lab()
@@ -531,6 +532,7 @@ def test_the_test_is_due_once_a_week_on_a_clock_that_is_changed(at: str, now: st
     assert options.latest(moment(now)) == moment(due)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 366 * 86_400))
 def test_a_week_has_one_test_whenever_one_looks(offset: int) -> None:
     options = AlarmTest.model_validate({"at": "sunday 02:30", "timezone": BERLIN, "notify": ["x"]})
@@ -588,12 +590,14 @@ def play(lab: Lab, steps: Sequence[tuple[str, Any]], restarts: bool = False) -> 
     return lab
 
 
+@settings(deadline=None)
 @given(STEPS_OF)
 @example([("rise", "a"), ("wait", 3), ("rise", "b"), ("fall", "a"), ("reach", False), ("wait", 1000)])
 def test_people_hear_the_same_whether_or_not_it_restarts_between_any_two_steps(steps: list[tuple[str, Any]]) -> None:
     assert play(Lab(PARTY), steps, restarts=True).heard == play(Lab(PARTY), steps).heard
 
 
+@settings(deadline=None)
 @given(STEPS_OF)
 def test_in_the_end_everybody_knows_what_is_on_and_nothing_is_told_twice(steps: list[tuple[str, Any]]) -> None:
     lab = play(Lab(PARTY), steps)

