@@ -285,6 +285,12 @@ def _check_quality_control(config: Config, problems: _Problems) -> None:
             if not fnmatch.filter(devices, check.device):
                 message = f"no device is called {check.device!r}. {_suggest(check.device, devices)}"
                 problems.add((section, number, "device"), message)
+    told: dict[tuple[str, str, str | None], str] = {}
+    for number, control in enumerate(config.controls):
+        first = told.setdefault((control.device, control.quantity, control.specimen), control.id)
+        if first != control.id:
+            message = f"{control.id} cannot be told from {first}. Give each the specimen ids it is measured under."
+            problems.add(("controls", number), message)
 
 
 def _check_notifiers(config: Config, problems: _Problems) -> None:

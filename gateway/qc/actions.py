@@ -85,10 +85,10 @@ def _remember(transaction: Transaction, seq: int, row: Row, told: dict[str, Any]
     """The control's standing and statistics follow a person's verdict."""
     state, name = State(transaction.db), f"{CONTROL}{row.device}:{told['control']}"
     found = state.get(name)
-    if not found or found["lot"] != told["lot"]:
+    if not found:
         return
     known, now, value = Control(**found), told["verdict"], told.get("value")
-    if value is not None and (was == Outcome.REJECTED) != (now == Outcome.REJECTED):
+    if known.lot == told["lot"] and value is not None and (was == Outcome.REJECTED) != (now == Outcome.REJECTED):
         if now == Outcome.REJECTED:
             known.keep(known.tally.minus(value))
         else:

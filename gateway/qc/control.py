@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from drivers.kit.observation import Quality
@@ -69,13 +69,11 @@ def tally_of(found: Sequence[float] | None) -> Tally:
 
 
 def load(state: State, options: ControlOptions, device: str) -> Control:
-    """As it was left; of another lot its verdicts, and what Westgard's rules look back on, are not this one's."""
+    """As it was left. Another lot has statistics of its own; the last verdict stands until it is measured: that a vial
+    was changed does not say that the instrument is right."""
     found = state.get(f"{CONTROL}{device}:{options.id}")
     control = Control(**found) if found else Control(options.lot)
-    if control.lot != options.lot:
-        control = Control(options.lot, lots=control.lots)
-        forget(state, device, options.quantity, options.id)
-    return control
+    return control if control.lot == options.lot else replace(control, lot=options.lot, own=None)
 
 
 def save(state: State, options: ControlOptions, device: str, control: Control) -> None:
@@ -85,15 +83,14 @@ def save(state: State, options: ControlOptions, device: str, control: Control) -
 def trouble(options: ControlOptions, control: Control, at: int) -> tuple[str, str]:
     """("rejected" or "due" or "", words) of a control at a moment in unix microseconds."""
     last = control.last
-    if control.lot == options.lot and last.get("outcome") == Outcome.REJECTED:
+    if last.get("outcome") == Outcome.REJECTED:
         rules = ", ".join(last["rules"]) or "by a person"
         return "rejected", f"control {options.id} was rejected at {written(last['time'])}: {rules}"
     if options.due is not None:
-        accepted = control.accepted if control.lot == options.lot else None
-        if accepted is None:
+        if control.accepted is None:
             return "due", f"control {options.id} has not been accepted yet"
-        if at > accepted + options.due * 1e6:
-            return "due", f"control {options.id} is due: it was accepted last at {written(accepted)}"
+        if at > control.accepted + options.due * 1e6:
+            return "due", f"control {options.id} is due: it was accepted last at {written(control.accepted)}"
     return "", ""
 
 
@@ -101,6 +98,8 @@ def measure(state: State, options: ControlOptions, result: Result) -> None:
     """Judge a measurement, mark it, remember it."""
     device = result.row.device
     control = load(state, options, device)
+    if state.get(f"{CONTROL}{device}:{options.id}").get("lot", options.lot) != options.lot:
+        forget(state, device, options.quantity, options.id)
     told: dict[str, Any] = {"control": options.id, "level": options.name, "lot": options.lot}
     value: float | None = None
     result.control()

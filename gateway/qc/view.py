@@ -13,13 +13,12 @@ import orjson
 
 from gateway.config import Config
 from gateway.qc import control
-from gateway.qc.control import Control
 from gateway.qc.correction import CORRECTS, standing_of
 from gateway.qc.numbers import sigma
 from gateway.qc.options import ControlOptions
 from gateway.qc.result import written
 from gateway.qc.runs import invalid
-from gateway.qc.state import AVERAGE, CONTROL, CRITICAL, HELD, LOCKOUT, RUN, State
+from gateway.qc.state import AVERAGE, CRITICAL, HELD, LOCKOUT, RUN, State
 
 MOST_POINTS: Final = 2000
 MOST_LISTED: Final = 1000
@@ -58,20 +57,15 @@ def controls(db: sqlite3.Connection, config: Config, now: int) -> list[ControlVi
     """Every control on every device it is for. `now` in unix microseconds."""
     state = State(db)
     return [
-        _view(db, options, device, _known(state, options, device), now)
+        _view(db, options, device, control.load(state, options, device), now)
         for options in config.controls
         for device in devices(config, options)
     ]
 
 
-def _known(state: State, options: ControlOptions, device: str) -> Control:
-    """As it was left; of another lot only the statistics."""
-    found = state.get(f"{CONTROL}{device}:{options.id}")
-    known = Control(**found) if found else Control(options.lot)
-    return known if known.lot == options.lot else Control(options.lot, lots=known.lots)
-
-
-def _view(db: sqlite3.Connection, options: ControlOptions, device: str, current: Control, now: int) -> ControlView:
+def _view(
+    db: sqlite3.Connection, options: ControlOptions, device: str, current: control.Control, now: int
+) -> ControlView:
     lots = {lot: control.tally_of(found) for lot, found in current.lots.items()}
     tally, last = current.tally, current.last
     mean, sd = current.target(options) or (None, None)
@@ -122,7 +116,7 @@ def standing(db: sqlite3.Connection, config: Config, now: int) -> dict[str, tupl
     state = State(db)
     for options in config.controls:
         for device in devices(config, options):
-            _, why = control.trouble(options, _known(state, options, device), now)
+            _, why = control.trouble(options, control.load(state, options, device), now)
             if why:
                 told[f"control:{options.id}"].append(f"{device} {options.quantity}: {why}")
     for name, found in state.all(LOCKOUT):

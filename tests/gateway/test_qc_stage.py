@@ -208,9 +208,12 @@ def test_a_new_lot_begins_anew(db: sqlite3.Connection) -> None:
     bench.qc(4.25)
     bench.qc(4.4, minutes=1)
     bench.config = parse(DEVICE + CONTROLS.replace('"A1"', '"A2"').replace("4.0", "4.2"))
-    assert bench.one(5.0, minutes=2)["status"] == "final"
+    assert bench.one(5.0, minutes=2)["status"] == "preliminary", "no control says that it is right again"
     told = bench.one(4.45, "QC-L", 3)["attributes"]["qc"]
     assert (told["lot"], told["z"], told["target"], told["rules"]) == ("A2", 2.5, 4.2, ["1-2s"])
+    assert bench.one(5.0, minutes=4)["status"] == "final"
+    told = bench.one(4.45, "QC-L", 5)["attributes"]["qc"]
+    assert told["rules"] == ["1-2s", "2-2s"], "of the new lot's points"
 
 
 def test_statistics_of_its_own_after_twenty_points_over_ten_days(db: sqlite3.Connection) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -229,3 +230,24 @@ def test_each_stretch_raises_once(zs: list[float]) -> None:
         for rule, one in now.items():
             assert one.new == held.get(rule, set()).isdisjoint(one.points)
         held = {rule: set(one.points) for rule, one in now.items()}
+
+
+@pytest.mark.parametrize(
+    ("rule", "controls", "share"),
+    [("1-2s", 1, 0.0455), ("1-2s", 2, 0.0889), ("1-3s", 2, 0.0054), ("1-3s", 1, 0.0027)],
+)
+def test_false_alarms_of_an_instrument_that_is_right_are_those_of_the_normal_distribution(
+    rule: str, controls: int, share: float
+) -> None:
+    """Runs of which one control or more violates the rule: 1 - (1 - p)^controls."""
+    drawn = random.Random(7)
+    runs, alarms = 20_000, 0
+    for run in range(runs):
+        history = History()
+        found = False
+        for level in range(controls):
+            point = Point(level, f"{run}.{level}", str(level), str(run), drawn.gauss(0, 1))
+            history, verdict = judge(history, point, [rule])
+            found |= bool(verdict.violations)
+        alarms += found
+    assert alarms / runs == pytest.approx(share, abs=4 * (share / runs) ** 0.5)
