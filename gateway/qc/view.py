@@ -106,7 +106,7 @@ def _results(db: sqlite3.Connection, options: ControlOptions, device: str, since
 
 def standing(db: sqlite3.Connection, config: Config, now: int) -> dict[str, tuple[bool, str]]:
     """What an alarm may watch -> is it wrong, and why: `control:ID`, `lockout:ID`, `average:ID`, `run:ID`, `critical`
-    (nobody has been told) and `held` (results wait for their release).
+    (nobody has been told). Beside them `held_count`.
 
     Every configured one is there, so that an alarm clears. `now` in unix microseconds.
     """
@@ -129,12 +129,8 @@ def standing(db: sqlite3.Connection, config: Config, now: int) -> dict[str, tupl
             told[key].append(f"{device}: the moving average of patients' results is at {found['mean']:g}")
     told |= _runs(state, config)
     answer = {key: (bool(words), "; ".join(words)) for key, words in told.items()}
-    for key, what, words in (
-        ("critical", CRITICAL, "critical values nobody has been told of"),
-        ("held", HELD, "results wait for their release"),
-    ):
-        count = state.count(what)
-        answer[key] = (bool(count), f"{count} {words}" if count else "")
+    count = state.count(CRITICAL)
+    answer["critical"] = (bool(count), f"{count} critical values nobody has been told of" if count else "")
     return answer
 
 
