@@ -27,6 +27,7 @@ from gateway.links.build import Links
 from gateway.links.link import Chunk
 from gateway.logs import configure
 from gateway.pulse import Pulse
+from gateway.qc.options import SECTIONS
 from gateway.qc.stage import Stage
 from gateway.readings import reading
 from gateway.secrets import missing
@@ -236,13 +237,14 @@ class App:
         for sink in new.sinks:
             if sink.id in sinks:
                 self._start_sink(sink.id)
-        if (old.alarms, old.notifiers) != (new.alarms, new.notifiers) or devices:
+        quality = {name for name in SECTIONS if getattr(old, name) != getattr(new, name)}
+        if (old.alarms, old.notifiers) != (new.alarms, new.notifiers) or devices or quality:
             await self.supervisor.stop("alarms")
             self.supervisor.start("alarms", self._run_alarms)
         unchanged = [name for name in ("gateway", "http") if getattr(old, name) != getattr(new, name)]
         if unchanged:
             log.warning("these tables take effect at the next start", tables=unchanged)
-        changed = sorted(devices | sinks | brokers)
+        changed = sorted(devices | sinks | brokers | quality)
         await self.journal.write(lambda t: t.audit("configuration.reloaded", changed=changed))
         log.info("configuration reloaded", changed=changed)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,22 @@ def test_the_commands_show_chart_and_refuse(tmp_path: Path) -> None:
         assert (refused.returncode, "-c FILE" in refused.stderr) == (2, True)
         after = bench.daemon.command_plain("qc", "held", "-c", str(bench.daemon.config))
         assert (after.returncode, after.stdout) == (0, "nothing waits\n")
+    finally:
+        bench.daemon.stop()
+
+
+def test_another_target_is_taken_up_without_a_stop_and_old_verdicts_stay(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.daemon.start()
+    try:
+        bench.send(("QC-L", 5.8))
+        bench.daemon.config.write_text(bench.daemon.config.read_text().replace("target = 5.0", "target = 5.8"))
+        assert bench.daemon.process
+        bench.daemon.process.send_signal(signal.SIGHUP)
+        assert eventually(lambda: any("configuration reloaded" in line for line in bench.daemon.log))
+        rows = bench.send(("QC-L", 5.9))
+        told = [(row["attributes"]["qc"]["target"], row["attributes"]["qc"]["verdict"]) for row in rows]
+        assert told == [(5.0, "rejected"), (5.8, "accepted")]
     finally:
         bench.daemon.stop()
 
