@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 MOST_RECORDS: Final = 2000  # while the journal takes none
 MUTE: Final = 900.0  # seconds
+LONGEST_MUTE: Final = 86_400.0
+MOST_LISTED: Final = 100  # alarms in one record
 
 
 @dataclass(slots=True)
@@ -166,7 +168,7 @@ class Dispatch:
     def sounds(self, name: str) -> str:
         """The title a sounder is to sound for; "": none."""
         box, now, still = self.outboxes[name], self.now, self._still
-        if now < box.muted_until or not box.on_duty(now):
+        if 0 < box.muted_until - now <= LONGEST_MUTE or not box.on_duty(now):  # or the clock was put back
             return ""
         views = [still[alarm] for alarm, one in self._waiting.items() if name in one.names and alarm in still]
         loud = [view for view in views if not box.hush(view.priority, now)]
@@ -179,8 +181,7 @@ class Dispatch:
         """A message of these entries has arrived."""
         self.outboxes[name].delivered(batch, note, self.now)
         waited = round(self.now - min(one.at for one in batch), 3)
-        alarms = [one.alarm for one in batch]
-        self._note("notify.delivered", notifier=name, alarms=alarms, waited=waited, tries=tries)
+        self._note("notify.delivered", notifier=name, **_listed(batch), waited=waited, tries=tries)
         if any(one.alarm == PATH_TEST and one.on for one in batch):
             self.records.extend(self._test.sent(name))
 
@@ -191,7 +192,7 @@ class Dispatch:
 
     def failed(self, name: str, batch: Sequence[Entry], why: str) -> None:
         """A notifier begins to fail."""
-        self._note("notify.failed", notifier=name, alarms=[one.alarm for one in batch], why=why)
+        self._note("notify.failed", notifier=name, **_listed(batch), why=why)
 
     def _lost(self, name: str, lost: Iterable[Lost]) -> None:
         for one, why in lost:
@@ -201,3 +202,7 @@ class Dispatch:
 
     def _note(self, action: str, **details: Any) -> None:
         self.records.append((action, details))
+
+
+def _listed(batch: Sequence[Entry]) -> dict[str, Any]:
+    return {"alarms": [one.alarm for one in batch[:MOST_LISTED]], "count": len(batch)}

@@ -15,6 +15,7 @@ MOST_NAMED: Final = 20  # alarms a message names, the gravest first
 MOST_CRITICAL: Final = 10  # in one message, so that each is named and none is cut off
 MOST_TITLE: Final = 200
 MOST_LINE: Final = 150  # of each alarm's text where there are several
+MOST_ENTRY: Final = 2000  # of an alarm's text
 MOST_TEXT: Final = 4000  # what common messengers take
 RANKS: Final = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 PATH_TEST: Final = "path-test"
@@ -84,11 +85,14 @@ def entry(view: AlarmView, what: What, now: float) -> Entry:
     where = " ".join(part for part in (view.title, view.device, view.quantity) if part)
     over = datetime.fromisoformat(view.cleared).timestamp() if view.cleared else None
     since = f"Over since {view.cleared}, and nobody has acknowledged it." if over and what in _UNSEEN else ""
-    text = " ".join(part for part in (since, view.explanation, view.text) if part)
+    acts = (f"What to do: {view.action}" if view.action else "", view.text)
+    why = (f"If nobody acts: {view.consequence}" if view.consequence else "",)
+    by = (f"Act by {view.respond_by}." if view.respond_by else "",)
+    text = " ".join(part for part in (since, view.explanation, *acts, *why, *by) if part)
     title = _plain(where).replace("\n", " ")[:MOST_TITLE]
     if since:
         what = What.ESCALATED
-    return Entry(view.id, what, view.priority, title, _plain(text)[:MOST_TEXT], view.raised or "", now, over)
+    return Entry(view.id, what, view.priority, title, _cut(_plain(text), MOST_ENTRY), view.raised or "", now, over)
 
 
 def compose(entries: Sequence[Entry], note: str = "") -> Message:

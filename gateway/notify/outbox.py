@@ -140,7 +140,11 @@ class Outbox:
                 elif (view := still.get(alarm)) and is_on(view):
                     what = What.STILL if one.what is What.RAISED else one.what
                     lost += self._put(self._waiting, entry(view, what, now))
-        old = [one for one in self._waiting.values() if now - one.at > GIVE_UP]
+        old = [
+            one
+            for one in self._waiting.values()
+            if now - one.at > GIVE_UP and not (one.on and one.alarm in still)  # what is on is never given up
+        ]
         for one in old:
             del self._waiting[one.alarm]
         return [*lost, *((one, "not delivered within a week") for one in old)]

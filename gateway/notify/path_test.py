@@ -51,6 +51,8 @@ class PathTest:
             self._last = due
         elif due > self._last:
             self._last, self._since, self._late, self._sent = due, now, False, []
+        if self._since is not None:
+            self._since = min(self._since, now)  # the clock was put back
         if self._since is not None and not self._late and now - self._since > options.answer_within:
             self._late = True
             return [("test.unanswered", {"due": self._last, "within": options.answer_within})]

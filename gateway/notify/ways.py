@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 WITHIN: Final = 30.0  # seconds for one delivery
+FAREWELL: Final = 1.0  # seconds to leave a broker
 SIGNATURE: Final = "X-Assaygate-Signature"
 TIMESTAMP: Final = "X-Assaygate-Timestamp"
 
@@ -72,13 +73,16 @@ async def _mqtt(options: NotifierOptions, config: Config, message: Message, now:
     from gateway.sinks.mqtt import client_of
 
     body = orjson.dumps(message.as_dict(options.id, config.gateway.site, now))
-    name = f"assaygate-{config.gateway.site}-notify-{options.id}"
+    # A broker allows one connection a name: a test made beside the daemon does not end the daemon's.
+    name = f"assaygate-{config.gateway.site}-{'try' if message.test else 'notify'}-{options.id}"
+    taken = False
     try:
         async with await client_of(config.broker(options.broker), name, WITHIN) as client:
             await client.publish(options.topic, body, qos=1, retain=options.retain)
-            return f"the broker refuses it: {client.refusal}" if client.refusal else ""
+            taken, client.timeout = not client.refusal, FAREWELL
     except (aiomqtt.MqttError, OSError, ValueError) as error:
-        return f"the broker {options.broker} does not take it ({type(error).__name__})"
+        return "" if taken else f"the broker {options.broker} does not take it ({type(error).__name__})"
+    return "" if taken else f"the broker {options.broker} refuses it: {client.refusal}"
 
 
 async def _webhook(options: NotifierOptions, config: Config, message: Message, now: float) -> str:

@@ -432,11 +432,14 @@ def test_what_went_while_its_message_was_on_its_way_is_told_as_cleared() -> None
     assert lab.titles("oncall") == ["HIGH cleared: warm freezer-3 temperature"]
 
 
-def test_what_nobody_could_deliver_for_a_week_is_given_up_and_said_so() -> None:
+def test_what_is_over_and_nobody_could_deliver_for_a_week_is_given_up_and_said_so() -> None:
     lab = Lab()
     lab.reachable = False
     lab.rise()
     lab.wait(8 * 86_400, 3600)
+    assert lab.dispatch.undelivered == 0, "it is still on"
+    lab.fall()
+    lab.wait(3600, 600)
     assert lab.dispatch.undelivered == 1
     assert lab.actions()["notify.given-up"] == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 import threading
@@ -18,6 +19,8 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.gateway.receivers import Web, web
+from tests.gateway.test_notify_ways import eventually as soon
+from tests.gateway.test_notify_ways import told as lab_told
 from tests.system.daemon import Daemon, eventually, free_port
 from tests.system.peers import Broker
 
@@ -300,3 +303,37 @@ def test_an_outside_watcher_hears_a_heartbeat(tmp_path: Path, key: str, monkeypa
             daemon.kill()
     assert {asked.method for asked in watcher.asked} == {"POST"}
     assert not any("key=hush" in line for line in daemon.log)
+
+
+def wall(broker: Broker) -> str:
+    return (
+        f'[[brokers]]\nid = "bench"\nhost = "127.0.0.1"\nport = {broker.port}\nprotocol = "5"\n'
+        '[[notifiers]]\nid = "oncall"\ntype = "mqtt"\nbroker = "bench"\ntopic = "lab/alarms"\nretain = true\n'
+    )
+
+
+async def test_a_broker_that_is_gone_is_a_failing_notifier_until_it_is_back(tmp_path: Path) -> None:
+    broker = Broker(tmp_path / "broker")
+    async with lab_told(wall(broker)) as lab:
+        lab.rise()
+        lab.wait(5)
+        assert await soon(lambda: "oncall" in lab.notifications.failing)
+        assert "bench does not take it" in lab.notifications.failing["oncall"]
+        broker.start()
+        try:
+            assert await soon(lambda: not lab.notifications.failing)
+            said = await asyncio.to_thread(retained, broker, "lab/alarms")
+            assert [one["alarm"] for one in said["alarms"]] == ["warm"]
+        finally:
+            broker.stop()
+
+
+async def test_a_message_that_a_broker_refuses_is_not_delivered(tmp_path: Path) -> None:
+    (tmp_path / "acl").write_text("topic read #\n")
+    broker = Broker(tmp_path / "broker", f"allow_anonymous true\nacl_file {tmp_path / 'acl'}\n")
+    broker.start()
+    try:
+        async with lab_told(wall(broker)) as lab:
+            assert "refuses it: Not authorized" in await lab.notifications.test("oncall", "op7")
+    finally:
+        broker.stop()
