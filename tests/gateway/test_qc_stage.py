@@ -254,6 +254,13 @@ quantity = "glucose"
 target = 5.0
 limit = 1.0
 warm_up = 3
+[[critical_values]]
+id = "c"
+quantity = "glucose"
+high = 15.5
+[[lockouts]]
+id = "l"
+lockout = "hold"
 """
 
 
@@ -267,10 +274,12 @@ def test_cut_off_anywhere_it_goes_on_with_the_same_verdicts(steps: list[tuple[st
             migrate(db)
             bench = Bench(db, CONTROLS + CHECKS)
             waiting: list[Row] = []
+            sent = []
             minutes = 0
             for specimen, value, later, what in steps:
                 minutes += later
                 waiting.append(bench.row(value, specimen, minutes))
+                sent.append(orjson.loads(waiting[-1].body))
                 if not interrupted:
                     bench.keep(waiting.pop())
                 elif what == "crash":
@@ -284,6 +293,7 @@ def test_cut_off_anywhere_it_goes_on_with_the_same_verdicts(steps: list[tuple[st
                     bench.keep(*waiting, *waiting)
             bench.keep(*waiting)
             told.append([body for (body,) in db.execute("SELECT body FROM observation ORDER BY seq")])
+            assert [unmarked(orjson.loads(body)) for body in told[-1]] == sent, "what the instrument said is there"
     assert told[0] == told[1]
 
 

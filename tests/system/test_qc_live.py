@@ -124,6 +124,24 @@ def test_the_commands_show_chart_and_refuse(tmp_path: Path) -> None:
         bench.daemon.stop()
 
 
+def test_a_failed_control_raises_an_alarm_that_clears_with_an_accepted_one(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.daemon.start()
+
+    def told() -> list[tuple[str, str]]:
+        items = json.loads(bench.daemon.get("/api/v1/alarms")[1])["items"]
+        return [(one["state"], one["explanation"]) for one in items if one["alarm"] == "quality-control"]
+
+    try:
+        bench.send(("QC-L", 5.8))
+        assert eventually(lambda: [state for state, _ in told()] == ["unacknowledged"], within=60)
+        assert "crp-low was rejected" in told()[0][1]
+        bench.send(("QC-L", 5.0))
+        assert eventually(lambda: [state for state, _ in told()] == ["returned-unacknowledged"], within=60)
+    finally:
+        bench.daemon.stop()
+
+
 def test_another_target_is_taken_up_without_a_stop_and_old_verdicts_stay(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.daemon.start()
