@@ -277,7 +277,7 @@ def _proof(report: Report) -> Section:
         ("first position (seq)", count(proof.first_seq) if proof.first_seq else Token("-")),
         ("last position (seq)", count(proof.last_seq) if proof.last_seq else Token("-")),
         ("last audit entry listed", count(proof.audit) if proof.audit else Token("-")),
-        ("seal", Token(proof.head or "none yet", proof.head)),
+        ("seal", proof.head or "none yet"),
     ]
     said = (
         f"To check that the journal is as it was: assaygate verify -c FILE --head {proof.head}"
