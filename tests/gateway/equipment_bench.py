@@ -19,7 +19,7 @@ from gateway.journal.transaction import Keep, Transaction
 from gateway.reports import open_journal
 from tests.gateway.served import row
 
-START = datetime(2026, 3, 1, tzinfo=UTC)
+START = datetime(2025, 3, 1, tzinfo=UTC)
 CONFIG = """
 [gateway]
 site = "test-lab"

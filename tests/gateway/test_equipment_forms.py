@@ -12,9 +12,11 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.cli import main
 from gateway.equipment.page import as_html
 from gateway.equipment.plot import plot
 from gateway.equipment.report import Report
@@ -35,7 +37,7 @@ HOSTILE = (
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    calibration = 'calibration = { due = 2026-02-01, certificate = "=1+1", by = "<b>PCSIR</b>", note = "U = 0.3 K" }'
+    calibration = 'calibration = { due = 2025-02-01, certificate = "=1+1", by = "<b>PCSIR</b>", note = "U = 0.3 K" }'
     bench = Bench(tmp_path_factory.mktemp("hostile"), label=URDU, more=calibration)
     bench.observe(0, *([-80.0] * 10), *([-60.5] * 5), *([-80.25] * 5))
     bench.observe(30, *([-80.0] * 31))
@@ -62,9 +64,9 @@ def test_the_sheet_read_back_has_the_reports_numbers(bench: Bench) -> None:
     assert float(figures["mean kinetic temperature"]) == pytest.approx(report.whole.kinetic, abs=1e-6)
     assert (figures["minutes above"], figures["minutes unknown"], figures["samples"]) == ("5.0", "11.0", "50")
     (excursion,) = (dict(zip(sheet["excursions"][0], row, strict=True)) for row in sheet["excursions"][1:])
-    assert excursion["start"] == "2026-03-01T00:10:00+00:00"
+    assert excursion["start"] == "2025-03-01T00:10:00+00:00"
     assert (excursion["minutes"], excursion["extreme"], excursion["unit-minutes outside"]) == ("5.0", "-60.5", "47.5")
-    assert sheet["gaps"][1] == ["2026-03-01T00:19:00+00:00", "2026-03-01T00:30:00+00:00", "11.0"]
+    assert sheet["gaps"][1] == ["2025-03-01T00:19:00+00:00", "2025-03-01T00:30:00+00:00", "11.0"]
     assert len(sheet["trace"]) == 1 + len(report.parts)
     assert sheet["proof"][-1][1] == report.proof.head
 
@@ -185,7 +187,7 @@ def test_the_paper_says_what_the_page_says(bench: Bench) -> None:
     assert "Equipment report: -80 ????? ???" in text
     assert 'Letters this font does not have stand as "?"' in text
     assert re.search(rb"/MediaBox \[0 0 595\.\d+ 841\.\d+\]", paper)
-    assert b"/CreationDate (D:20260301010000Z" in paper  # the end of the period: the same bytes whenever it is made
+    assert b"/CreationDate (D:20250301010000Z" in paper  # the end of the period: the same bytes whenever it is made
     assert b"/JavaScript" not in paper
     assert b"/URI" not in paper
     assert b"/FontFile" not in paper
@@ -202,7 +204,7 @@ def test_a_paper_without_foreign_letters_does_not_speak_of_them(tmp_path: Path) 
 def test_the_json_is_the_report(bench: Bench) -> None:
     told = json.loads(bench.written("json"))
     assert told["report"]["whole"]["above"] == 300.0
-    assert told["report"]["excursions"][0]["start"] == "2026-03-01T00:10:00Z"
+    assert told["report"]["excursions"][0]["start"] == "2025-03-01T00:10:00Z"
     assert len(told["report"]["trace"]["low"]) == 600
     assert "made" not in told
 
@@ -251,3 +253,28 @@ def test_whatever_the_values_the_trace_is_drawn_inside_its_frame(
     assert 1 <= len(drawn.values) <= 12
     assert as_html(report, "")
     assert as_csv(report, "")
+
+
+DOCUMENT = (Path(__file__).parent.parent.parent / "docs" / "reports.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("line", re.findall(r"^    assaygate (report .*)$", DOCUMENT, re.MULTILINE))
+def test_a_command_of_the_document_is_taken(bench: Bench, tmp_path: Path, line: str) -> None:
+    config = tmp_path / "lab.toml"
+    config.write_text(bench.text)
+    words = [{"FILE": str(config)}.get(word, word) for word in line.split()]
+    device = words[3]
+    words[3] = "freezer-1"
+    if "-o" in words:
+        words[-1] = str(tmp_path / "out")
+    if "--quantity" in words:
+        words[words.index("--quantity") + 1] = "temperature"
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, (device, done.output)
+    assert "-o" not in words or (tmp_path / "out").stat().st_size > 1000
+
+
+def test_the_document_tells_of_every_option() -> None:
+    for option in main.commands["report"].params:
+        if option.name not in ("config_path", "output", "device"):
+            assert any(flag in DOCUMENT for flag in option.opts), option.opts

@@ -141,7 +141,7 @@ def test_a_correction_stands_for_what_was_first_read(bench: Bench) -> None:
 
 @pytest.mark.parametrize(
     ("day", "hours"),
-    [("2026-03-29", 23), ("2026-10-25", 25)],
+    [("2025-03-30", 23), ("2025-10-26", 25)],
 )
 def test_a_day_on_which_the_clocks_change_has_its_own_length(tmp_path: Path, day: str, hours: int) -> None:
     bench = Bench(tmp_path, zone="Europe/Berlin")
@@ -160,9 +160,9 @@ def test_a_day_on_which_the_clocks_change_has_its_own_length(tmp_path: Path, day
 
 
 def test_times_without_a_zone_are_local_and_the_future_is_not_reported() -> None:
-    now = datetime(2026, 3, 2, tzinfo=UTC)
-    found = period(Asked("x", since="2026-03-01", until="2026-03-03T00:00", timezone="Asia/Karachi"), "UTC", now)
-    assert found.since == int(datetime(2026, 2, 28, 19, tzinfo=UTC).timestamp() * 1e6)
+    now = datetime(2025, 3, 2, tzinfo=UTC)
+    found = period(Asked("x", since="2025-03-01", until="2025-03-03T00:00", timezone="Asia/Karachi"), "UTC", now)
+    assert found.since == int(datetime(2025, 2, 28, 19, tzinfo=UTC).timestamp() * 1e6)
     assert found.until == int(now.timestamp() * 1e6)
     week = period(Asked("x"), "UTC", now)
     assert week.until - week.since == 7 * 86_400_000_000
@@ -172,7 +172,7 @@ def test_times_without_a_zone_are_local_and_the_future_is_not_reported() -> None
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"since": "2026-03-02", "until": "2026-03-01"}, "period is empty"),
+        ({"since": "2025-03-02", "until": "2025-03-01"}, "period is empty"),
         ({"since": "2001-01-01"}, "10 years at most"),
         ({"since": "yesterday"}, "is no time"),
         ({"since": "0001-01-01", "timezone": "Asia/Karachi"}, "too far away|10 years"),
@@ -244,11 +244,11 @@ def test_every_transition_of_the_devices_alarms_is_listed_and_no_others(tmp_path
     ("calibration", "holds", "verdict"),
     [
         ("", False, "No calibration is configured"),
-        ("calibration = { done = 2025-03-01, due = 2026-03-01 }", True, "In force throughout"),
-        ("calibration = { done = 2025-02-28, due = 2026-02-28 }", False, "Overdue.*2026-02-28, before this period"),
-        ("calibration = { due = 2026-03-02 }", False, "Overdue.*within this period"),
-        ("calibration = { done = 2026-03-02, due = 2027-03-02 }", False, "after this period began"),
-        ("calibration = { done = 2025-03-02 }", False, "No date is configured"),
+        ("calibration = { done = 2024-03-01, due = 2025-03-01 }", True, "In force throughout"),
+        ("calibration = { done = 2024-02-28, due = 2025-02-28 }", False, "Overdue.*2025-02-28, before this period"),
+        ("calibration = { due = 2025-03-02 }", False, "Overdue.*within this period"),
+        ("calibration = { done = 2025-03-02, due = 2026-03-02 }", False, "after this period began"),
+        ("calibration = { done = 2024-03-02 }", False, "No date is configured"),
     ],
 )
 def test_whether_the_calibration_held(tmp_path: Path, calibration: str, holds: bool, verdict: str) -> None:
@@ -270,9 +270,9 @@ def test_the_same_journal_and_period_give_the_same_bytes_also_when_it_has_grown(
     bench.alarm("raised", 70, "freezer-warm.freezer-1.temperature")
     bench.seal()
     assert {form: bench.written(form) for form in forms} == before
-    stamped = bench.written("json", "2026-03-02T00:00:00Z by assaygate 9")
+    stamped = bench.written("json", "2025-03-02T00:00:00Z by assaygate 9")
     assert set(stamped.splitlines()) - set(before["json"].splitlines()) == {
-        b'  "made": "2026-03-02T00:00:00Z by assaygate 9",'
+        b'  "made": "2025-03-02T00:00:00Z by assaygate 9",'
     }
 
 

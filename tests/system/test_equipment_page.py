@@ -21,14 +21,14 @@ LAPTOP = {"width": 1366, "height": 768}
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     """A report with everything in it, as a file."""
-    bench = Bench(tmp_path, label=URDU, more='calibration = { due = 2026-02-01, certificate = "PK-118" }')
+    bench = Bench(tmp_path, label=URDU, more='calibration = { due = 2025-02-01, certificate = "PK-118" }')
     bench.observe(0, *(-80 + n % 7 / 10 for n in range(200)), *([-55.0] * 40), *([-79.5] * 100))
     bench.observe(400, *(-80 + n % 5 / 10 for n in range(1041)))
     bench.alarm("raised", 210, "freezer-warm.freezer-1.temperature", why="-55 °C is above -70")
     bench.alarm("acknowledged", 215, "freezer-warm.freezer-1.temperature", by=URDU, why=f"{MARKUP} {URDU} -80")
     bench.seal()
     path = tmp_path / "report.html"
-    path.write_bytes(bench.written("html", "2026-03-03T00:00:00Z by assaygate", until=1440))
+    path.write_bytes(bench.written("html", "2025-03-03T00:00:00Z by assaygate", until=1440))
     return path
 
 
