@@ -22,9 +22,12 @@ KEEP: Final = '[journal]\nkeep = "30d"\n'
 def steps(room: Room) -> Tally:
     """Forward and back by hours: served all the while, in order, and the store has everything once."""
     load, daemon = _begin(room, store=ScriptedStore())
+    within = 10.0 if room.mutation else 60.0
     for hours in (5.0, 0.0, -5.0, -30.0, 0.0) * room.scale:
         daemon.clock(ahead=hours * HOUR)
         room.check(load.goes_on(30), "a step of the clock holds instruments up")
+        there = len(load.in_store())
+        room.check(eventually(lambda: len(load.in_store()) > there + 10, within), "a step holds the store up")  # noqa: B023
     tally = load.tally(daemon)
     rows = daemon.export()
     received = [_moment(row["received"]) for row in rows]
