@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import gzip
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Any, Final
 
 from tests.system.daemon import free_port
 
@@ -50,6 +51,13 @@ class Writing:
         self.store.ended.wait(seconds)
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A daemon that was killed hung up: no news."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class ScriptedStore:
     """Keeps points by series and time, as stores do. While `fault` is set it decides; `faults` counts what it did."""
 
@@ -62,7 +70,7 @@ class ScriptedStore:
         self.url = f"http://127.0.0.1:{self.port}"
         self._points: dict[tuple[str, str], dict[str, float]] = {}
         self._lock = threading.Lock()
-        self._server: ThreadingHTTPServer | None = None
+        self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -84,7 +92,7 @@ class ScriptedStore:
             def log_message(self, *_: object) -> None:
                 """Not on our standard error."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self._server = _Server(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = False
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="store")
         self._thread.start()
