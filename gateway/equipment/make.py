@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gateway.equipment import asked as asking
 from gateway.equipment import report as shape
 from gateway.equipment.asked import Asked, NotThereError, Period, TooManyError, at
-from gateway.equipment.reading import Series, covering, quantities, transitions
+from gateway.equipment.reading import Series, covering, kept_from, quantities, transitions
 from gateway.equipment.tally import SECOND, Side, Tally
 from gateway.equipment.walk import COLUMNS, Walk
 from gateway.units import UnitError, converter
@@ -44,6 +44,7 @@ def make(
         walk.feed(sample)
     whole = walk.finish()
     moved, count = transitions(db, asked.device, (one.id for one in config.devices), period)
+    kept = kept_from(db)
     last_audit = max((one.entry for one in moved), default=0)
     return shape.Report(
         site=config.gateway.site,
@@ -73,6 +74,7 @@ def make(
         gap_count=walk.gaps.count,
         gaps=[shape.Gap(at(one.start), at(one.end), (one.end - one.start) / SECOND) for one in walk.gaps.listed()],
         silent=walk.silent / SECOND,
+        kept_from=at(kept) if kept is not None and kept > period.since else None,
         left_out=[shape.LeftOut(why, one.count, one.low, one.high) for why, one in sorted(walk.left_out.items())],
         late=walk.late,
         latest=walk.latest / SECOND,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 import orjson
@@ -138,6 +139,7 @@ class Series:
         return self.db.execute(query, (*self._key, time)).fetchall()
 
 
+@lru_cache(maxsize=4096)
 def _rounded(apart: int) -> int:
     """To three digits, so that what is counted stays few."""
     over = max(0, len(str(apart)) - DIGITS)
@@ -147,6 +149,15 @@ def _rounded(apart: int) -> int:
 
 def _micros(text: str) -> int:
     return microseconds(datetime.fromisoformat(text))
+
+
+def kept_from(db: sqlite3.Connection) -> int | None:
+    """About when what is still there was measured (microseconds), where retention has removed what was before."""
+    query = 'SELECT 1 FROM audit WHERE body LIKE \'%"action":"retention"%\' LIMIT 1'
+    if db.execute(query).fetchone() is None:
+        return None
+    row = db.execute("SELECT time FROM observation ORDER BY seq LIMIT 1").fetchone()
+    return int(row[0]) if row else None
 
 
 def quantities(db: sqlite3.Connection, device: str) -> list[str]:

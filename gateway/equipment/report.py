@@ -127,6 +127,7 @@ class Report:
     gap_count: int
     gaps: list[Gap]
     silent: float
+    kept_from: datetime | None  # what was before has been removed from the journal, and may be what looks like a gap
     left_out: list[LeftOut]
     late: int
     latest: float

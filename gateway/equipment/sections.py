@@ -142,6 +142,7 @@ def _limits(report: Report) -> list[Section]:
 
 def _figures(report: Report) -> Section:
     whole, unit = report.whole, report.unit
+    known = whole.within + whole.above + whole.below
     rows: list[tuple[Cell, ...]] = [
         ("samples", count(whole.samples)),
         ("minimum", number(whole.low, unit)),
@@ -150,6 +151,7 @@ def _figures(report: Report) -> Section:
         ("standard deviation", number(whole.sd)),
         ("mean kinetic temperature", number(whole.kinetic, "Cel")),
         ("minutes in range", minutes(whole.within)),
+        ("in range, of the known time", number(100 * whole.within / known if known else None, "%")),
         ("minutes above", minutes(whole.above)),
         ("minutes below", minutes(whole.below)),
         ("minutes unknown", minutes(whole.unknown)),
@@ -208,8 +210,18 @@ def _gaps(report: Report, zone: ZoneInfo) -> Section:
         f"The usual time from sample to sample is {usual}. Where nothing was received for longer than {longer}, nothing"
         " is known: that time counts as unknown, never as in range.",
         *_not_all(report.gap_count, len(rows), "gaps"),
+        *_removed(report, zone),
     )
     return Section("gaps", "Gaps", ("start", "end", "minutes"), rows, said)
+
+
+def _removed(report: Report, zone: ZoneInfo) -> tuple[str, ...]:
+    if report.kept_from is None:
+        return ()
+    since = local(report.kept_from, zone).text
+    return (
+        f"What the journal had from before about {since} has been removed from it (retention): no gap before is sure.",
+    )
 
 
 def _parts(report: Report, zone: ZoneInfo) -> Section:

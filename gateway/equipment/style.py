@@ -29,7 +29,8 @@ svg .limit-word { fill: var(--out); } a { color: var(--trace); }
 table { border-collapse: collapse; width: 100%; margin: .5rem 0; font-size: .92rem; }
 th, td { text-align: start; vertical-align: top; padding: .25rem .6rem .25rem 0; border-bottom: 1px solid var(--line); }
 td { overflow-wrap: anywhere; min-width: 3.5rem; } td > bdi:not(.n) { display: inline-block; min-width: 5.5rem; }
-thead th { color: var(--soft); font-weight: 600; } tbody th { font-weight: 400; color: var(--soft); width: min(16rem, 35%); }
+thead th { color: var(--soft); font-weight: 600; }
+tbody th { font-weight: 400; color: var(--soft); width: min(16rem, 35%); }
 .n { white-space: nowrap; font-variant-numeric: tabular-nums; unicode-bidi: isolate; }
 .wide { overflow-x: auto; } footer { margin-top: 2rem; color: var(--soft); font-size: .85rem; }
 @media print { body { padding: 0; max-width: none; font-size: 9pt; } h2 { margin-top: 1.2rem; break-after: avoid; }

@@ -75,9 +75,9 @@ class Tally:
         if self.celsius is not None:
             self._pairs.append((self.celsius(value), lasted / SECOND))
             if len(self._pairs) > BATCH:
-                self._fold()
+                self.fold()
 
-    def _fold(self) -> None:
+    def fold(self) -> None:
         """Many pairs are as good as one that stands for them."""
         seconds = sum(pair[1] for pair in self._pairs)
         try:
@@ -101,7 +101,7 @@ class Tally:
         self._unkinetic = self._unkinetic or other._unkinetic
         self._pairs += other._pairs
         if len(self._pairs) > BATCH:
-            self._fold()
+            self.fold()
 
     @property
     def extremes(self) -> tuple[float, float] | None:

@@ -151,6 +151,7 @@ class Walk:
 
     def _reach(self, time: int) -> None:
         while time >= self._edges[self._part + 1]:
+            self.parts[self._part].fold()  # nothing is added to it any more
             self._part += 1
 
     def _split(self, start: int, end: int) -> Iterator[tuple[Tally, int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,18 @@ def test_quality_and_other_units_are_counted_and_left_out(bench: Bench) -> None:
         ("quality uncertain", 2, 6.0, 7.0),
     ]
     assert (report.whole.low, report.whole.high, report.whole.unknown, report.silent) == (-80.0, -80.0, 360.0, 0.0)
+
+
+def test_what_retention_removed_is_not_said_to_have_been_silent(bench: Bench) -> None:
+    bench.observe(0, *COLD)
+    assert bench.report().kept_from is None
+    bench.audit("retention", 1440, raw=20, seq=20)
+    with closing(connect(bench.folder / FILE)) as db:
+        db.execute("DELETE FROM observation WHERE seq <= 20")
+    report = bench.report()
+    assert (report.kept_from, report.whole.unknown) == (at(20), 1200.0)
+    assert b"has been removed from it (retention)" in bench.written("html")
+    assert bench.report(30, 60).kept_from is None
 
 
 def test_late_data_fill_the_gap_and_are_said_to_be_late(bench: Bench) -> None:
