@@ -38,7 +38,8 @@ log = structlog.get_logger()
 BATCH: Final = 1000
 TICK: Final = 1.0
 SAVE_WITHIN: Final = 1.0  # seconds, at a stop
-SAVE_EVERY: Final = 30.0  # seconds the saved place may be behind; transitions are saved at once
+SAVE_EVERY: Final = 5.0  # seconds the saved place may be behind; transitions are saved at once
+SAVE_EACH: Final = 0.02  # seconds more for each alarm: a thousand with windows are a megabyte
 LOOK_EVERY: Final = 10.0  # seconds between looks at quarantine
 
 
@@ -92,7 +93,8 @@ class AlarmEngine:
             self._told()
             if self._catching_up and self._at >= head:
                 self._caught_up(tell=True)
-            if self._records or abs(self._clock() - self._saved_at) > SAVE_EVERY:
+            every = SAVE_EVERY + SAVE_EACH * len(self.panel.instances)
+            if self._records or abs(self._clock() - self._saved_at) > every:
                 await self._save()
             if not rows:
                 await self._journal.observations.beyond(self._at)
