@@ -22,6 +22,7 @@ from gateway.alarms.when import When
 
 log = structlog.get_logger()
 
+SLOW: Final = 300.0  # seconds of nothing but late readings
 SET_BACK: Final = 5.0  # seconds by which a clock is put back rather than corrected
 MOST_INSTANCES: Final = 20_000  # an instrument that invents quantities must not grow us without bound
 _AS_NEW: Final = frozenset({Transition.UNSHELVED, Transition.UNSUPPRESSED, Transition.RETURNED_TO_SERVICE})
@@ -66,10 +67,14 @@ class Annunciator:
         self.suppressions.feed(seen)
         for instance in self._route(seen):
             if seen.time < instance.condition.latest:
-                self._late(instance, seen)
-            else:
-                instance.condition.feed(seen)
-                self._settle(instance, seen.time)
+                if instance.heard and seen.received - instance.heard > SLOW:
+                    self._put_back(instance, seen)
+                else:
+                    self._late(instance, seen)
+                    continue
+            instance.heard = max(instance.heard, seen.received)
+            instance.condition.feed(seen)
+            self._settle(instance, seen.time)
 
     def tick(self, now: float) -> None:
         """Delays, silences, the ends of shelving and of suppression. `now` in unix seconds."""
@@ -150,7 +155,7 @@ class Annunciator:
         """Everything that must survive a restart, as JSON."""
         alarms = [
             [one.options.id, one.device, one.quantity, asdict(one.life), one.condition.dump(),
-             one.past and one.past.dump()]
+             one.past and one.past.dump(), one.heard]
             for one in self.instances.values()
         ]  # fmt: skip
         return {"alarms": alarms, "suppressions": self.suppressions.dump()}
@@ -158,7 +163,7 @@ class Annunciator:
     def load(self, state: Mapping[str, Any], told: Mapping[str, float]) -> None:
         """Go on from a dump. `told`: the alarms that somebody else looks at, and their delays in seconds."""
         by_id = {alarm.id: alarm for alarm in self.options}
-        for alarm_id, device, quantity, life, condition, *past in state.get("alarms", ()):
+        for alarm_id, device, quantity, life, condition, *late in state.get("alarms", ()):
             alarm = by_id.get(alarm_id)
             made = (lambda delay=told[alarm_id]: Told(delay)) if alarm_id in told else None
             instance = self.instance(alarm, device, quantity, made) if alarm else None
@@ -168,9 +173,10 @@ class Annunciator:
             instance.life = Life(**{**known, "state": State(life["state"])})
             try:
                 instance.condition.load(condition)
-                if past and past[0] is not None:
+                if late and late[0] is not None:
                     instance.past = self._built(instance)
-                    instance.past.load(past[0])
+                    instance.past.load(late[0])
+                instance.heard = late[1] if late else 0.0
             except (ValueError, TypeError, IndexError):
                 log.warning("an alarm's rule has changed: its memory starts anew", alarm=instance.id)
                 instance.condition, instance.past = made() if made else self._built(instance), None
@@ -221,6 +227,12 @@ class Annunciator:
         )
         why = suppressed[1] if suppressed and transition is Transition.SUPPRESSED else instance.condition.explanation
         self._moved(instance, life, transition, at, why if holds else "", suppressed[0] if suppressed else "")
+
+    def _put_back(self, instance: Instance, seen: Seen) -> None:
+        """Nothing but late readings for so long: they are not late, the instrument's clock was put back."""
+        fits = instance.past is not None and seen.time >= instance.past.latest
+        instance.condition = instance.past if fits and instance.past else self._built(instance)
+        instance.past = None
 
     def _late(self, instance: Instance, seen: Seen) -> None:
         """Readings older than the newest say nothing about now; what they tell of the past is not hidden."""

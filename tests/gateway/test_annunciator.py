@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -231,6 +232,34 @@ def test_a_short_peak_that_comes_late_is_as_short_as_it_was() -> None:
     panel.feed(seen(110, -80, late=9900.0))
     panel.tick(10_100)
     assert state(panel) is State.NORMAL
+
+
+def told(time: float, received: float, value: float) -> Seen:
+    """As the journal has it: the instrument's time, and when it came."""
+    body = {"device": "freezer-1", "quantity": "temperature", "kind": "reading", "value": value, "comparator": None,
+            "interpretation": None, "quality": "good", "unit": "Cel",
+            "time": datetime.fromtimestamp(time, UTC).isoformat(),
+            "received": datetime.fromtimestamp(received, UTC).isoformat()}  # fmt: skip
+    return Seen.of(1, orjson.dumps(body))
+
+
+def test_a_clock_that_was_ahead_and_is_put_right_hides_nothing() -> None:
+    panel = made()
+    for at in range(1000, 1100, 10):
+        panel.feed(told(at + 240.0, at, -80))
+    panel.feed(told(1100.0, 1100.0, -50))
+    assert state(panel, "hot") is State.UNACKNOWLEDGED
+
+
+def test_a_clock_that_is_put_back_hides_nothing_for_longer_than_it_takes_to_be_sure() -> None:
+    panel = made()
+    panel.feed(told(10_000.0, 10_000.0, -80))
+    for at in range(10_010, 10_400, 10):
+        panel.feed(told(at - 3600.0, at, -50))
+        if at == 10_300:
+            assert state(panel, "hot") is State.LATCHED_UNACKNOWLEDGED  # so far it is known late
+    assert state(panel, "hot") is State.UNACKNOWLEDGED
+    assert course(panel)[-1] == ("hot", "raised")
 
 
 ACTS = ("acknowledge", "reset", "shelve", "unshelve", "remove", "take_back")

@@ -32,6 +32,7 @@ class Seen:
     def of(cls, seq: int, body: bytes) -> Seen:
         """From an observation as the journal has it."""
         row = orjson.loads(body)
+        received = datetime.fromisoformat(row["received"]).timestamp()
         return cls(
             seq,
             row["device"],
@@ -41,8 +42,9 @@ class Seen:
             row["comparator"],
             row["interpretation"],
             row["quality"] == "bad",
-            datetime.fromisoformat(row["time"]).timestamp(),
-            datetime.fromisoformat(row["received"]).timestamp(),
+            # A clock that is ahead has measured nothing after it was received, and must not make what comes next late.
+            min(datetime.fromisoformat(row["time"]).timestamp(), received),
+            received,
             row["unit"] or "",
             row.get("lot"),
             row.get("lot_expiry"),
