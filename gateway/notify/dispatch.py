@@ -45,6 +45,7 @@ class Dispatch:
         boxes = state.get("outboxes", {})
         self.now = 0.0  # of the last tick or transition, unix seconds
         self.undelivered: int = state.get("undelivered", 0)  # given up
+        self._logged = self.undelivered
         self.records: deque[Record] = deque(maxlen=MOST_RECORDS)  # for the audit chain
         self._channels = {one.id: one.channels() for one in config.notifiers}
         self.outboxes = {
@@ -96,6 +97,9 @@ class Dispatch:
     def tick(self, now: float, open_alarms: Sequence[tuple[AlarmView, AlarmOptions]]) -> None:
         """Once a second: what becomes due by time alone. `now` in unix seconds."""
         self.now = now
+        if self.undelivered != self._logged:  # of a flood one line
+            log.error("notifications given up", count=self.undelivered - self._logged)
+            self._logged = self.undelivered
         self.records.extend(self._test.tick(now))
         still = self._still = {view.id: view for view, _ in open_alarms}
         ringing = {view.id for view in still.values() if view.state.endswith("unacknowledged")}
@@ -146,11 +150,11 @@ class Dispatch:
         test = alarm.alarm == PATH_TEST
         one = entry(alarm, What.UNANSWERED if test else What.CLEARED, now)
         one = replace(one, over=one.over or now)
-        for box in self.outboxes.values():
+        for name, box in self.outboxes.items():
             if test and not self._test.unanswered:
                 box.forget(alarm.id)
             else:
-                box.over(one, now)
+                self._lost(name, box.over(one, now))
 
     def _remind(self, view: AlarmView, options: AlarmOptions, now: float) -> None:
         """Tell the next group, or the same again."""
@@ -197,7 +201,6 @@ class Dispatch:
     def _lost(self, name: str, lost: Iterable[Lost]) -> None:
         for one, why in lost:
             self.undelivered += 1
-            log.error("notification given up", notifier=name, alarm=one.alarm, why=why)
             self._note("notify.given-up", notifier=name, alarm=one.alarm, why=why)
 
     def _note(self, action: str, **details: Any) -> None:

@@ -85,16 +85,17 @@ class Outbox:
             return True
         return one.what is What.RAISED and self.told.get(one.alarm) == one.raised
 
-    def over(self, one: Entry, now: float) -> None:
-        """An alarm is cleared: told to whoever was told that it is on, or is about to be."""
-        known, told = self._waiting.get(one.alarm), one.alarm in self.told
-        if told:
+    def over(self, one: Entry, now: float) -> list[Lost]:
+        """An alarm is cleared: told to whoever was told that it is on, or is about to be. What was given up for it."""
+        known = self._waiting.get(one.alarm)
+        if one.alarm in self.told:
             self.forget(one.alarm)
-            self._put(self._held if self.hush(one.priority, now) else self._waiting, one)
-        elif known and known.on:
+            return self._put(self._waiting, one)  # the next tick holds it back in quiet hours
+        if known and known.on:
             self._waiting[one.alarm] = replace(one, what=What.OVER, at=known.at, raised=known.raised, over=now)
         else:
             self._held.pop(one.alarm, None)
+        return []
 
     def forget(self, alarm: str) -> None:
         """It need not be told any more."""
@@ -137,7 +138,7 @@ class Outbox:
                 del self._held[alarm]
                 if not one.on:
                     lost += self._put(self._waiting, replace(one, at=now))
-                elif (view := still.get(alarm)) and is_on(view):
+                elif view := still.get(alarm):
                     what = What.STILL if one.what is What.RAISED else one.what
                     lost += self._put(self._waiting, entry(view, what, now))
         old = [
@@ -191,11 +192,6 @@ class Outbox:
             self._digest_at = now + DIGEST
         if self._note == note:
             self._note = ""
-
-
-def is_on(view: AlarmView) -> bool:
-    """Whether its condition holds and people should see it."""
-    return view.cleared is None and view.raised is not None and view.state not in ASIDE
 
 
 def _entries(given: Any) -> dict[str, Entry]:

@@ -164,6 +164,17 @@ def test_what_comes_within_a_moment_is_one_message() -> None:
     assert [title.split(":")[0] for title in lab.titles("oncall")] == ["2 alarms, CRITICAL raised", "LOW raised"]
 
 
+def test_what_was_told_before_a_restart_is_not_told_again() -> None:
+    lab = Lab()
+    lab.rise()
+    lab.wait(5)
+    lab.restart()
+    view, options = lab.open["warm"]
+    lab.dispatch.moved(view, options, Transition.RAISED, lab.now)  # the engine has read the backlog
+    lab.wait(60)
+    assert len(lab.heard["oncall"]) == 1
+
+
 # ---- quiet hours and duty
 
 
@@ -212,6 +223,18 @@ def test_what_could_not_be_delivered_before_the_quiet_hours_waits_for_their_end(
     assert lab.titles("oncall") == []
     lab.until(moment("2026-03-03 07:01", KARACHI))
     assert [title.split()[1] for title in lab.titles("oncall")] == ["still"]
+
+
+def test_what_was_over_before_anybody_could_be_told_of_it_wakes_nobody_and_is_no_news_in_the_morning() -> None:
+    lab = night("2026-03-02 21:50")
+    lab.reachable = False
+    lab.rise()
+    lab.wait(60)
+    lab.fall()
+    lab.until(moment("2026-03-02 22:10", KARACHI))
+    lab.reachable = True
+    lab.until(moment("2026-03-03 07:01", KARACHI))
+    assert lab.titles("oncall") == []
 
 
 def test_a_shelved_alarm_is_not_told_in_the_morning() -> None:
@@ -307,6 +330,18 @@ def test_an_acknowledgement_stops_the_escalation() -> None:
     assert lab.titles("chief") == []
 
 
+def test_who_was_to_be_told_next_but_could_not_be_is_not_told_after_an_acknowledgement() -> None:
+    lab = Lab()
+    lab.rise(escalate=STEPS, remind="30m")
+    lab.wait(60)
+    lab.reachable = False
+    lab.wait(2400, 10)
+    lab.acknowledge()
+    lab.reachable = True
+    lab.wait(60)
+    assert (len(lab.heard["oncall"]), lab.titles("chief")) == (1, [])
+
+
 def test_that_the_alarm_went_by_itself_does_not_stop_the_escalation() -> None:
     lab = Lab()
     lab.rise(escalate=STEPS)
@@ -386,6 +421,20 @@ def test_every_critical_alarm_is_named_however_many_come(critical: int, others: 
     texts = "\n".join(f"{message.title}\n{message.text}" for message in lab.heard["oncall"])
     assert all(f"critical-{number} freezer-3" in texts for number in range(critical))
     assert all(len(message.text) <= MOST_TEXT for message in lab.heard["oncall"])
+
+
+@pytest.mark.parametrize(("more", "over"), [(4, True), (5, False)])
+def test_a_flood_is_over_when_there_are_fewer_than_five_in_ten_minutes(more: int, over: bool) -> None:
+    lab = Lab()
+    flood(lab, 20, 1.0)
+    lab.wait(500)
+    for number in range(more):
+        lab.rise(f"more-{number}")
+    lab.wait(110, 10)
+    count = len(lab.heard["oncall"])
+    lab.rise("last")
+    lab.wait(5)
+    assert (len(lab.heard["oncall"]) > count) is over
 
 
 def test_ten_alarms_in_ten_minutes_are_no_flood() -> None:
