@@ -104,7 +104,7 @@ def _point(one: Mapping[str, Any], x: float, y: float) -> str:
         f'<path class="{escape(one["verdict"])}" d="{path}" transform="translate({x:g},{y:g})" fill="{colour}" '
         f'stroke="{colour}" stroke-width="2"><title>{escape(told)}</title></path>'
     )
-    beside = [*one["new"], *([f"{one['z']:+.1f}"] if abs(one["z"]) > FARTHEST else [])]
+    beside = [*one["new"], *([f"{one['z']:+.1f}"] if one["new"] and abs(one["z"]) > FARTHEST else [])]
     if beside:
         mark += f'<text x="{x + 8:g}" y="{y + 4:g}" fill="{colour}" font-size="10">{escape(" ".join(beside))}</text>'
     return mark

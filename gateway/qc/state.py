@@ -48,6 +48,11 @@ class State:
         for name, state in rows.fetchall():
             yield name.removeprefix(prefix), orjson.loads(state)
 
+    def names(self, prefix: str) -> list[str]:
+        """What stands after the prefix, the longest unused first."""
+        rows = self._db.execute("SELECT name FROM cursor WHERE name>=? AND name<? ORDER BY rowid", _span(prefix))
+        return [name.removeprefix(prefix) for (name,) in rows.fetchall()]
+
     def count(self, prefix: str) -> int:
         query = "SELECT count(*) FROM cursor WHERE name>=? AND name<?"
         return int(self._db.execute(query, _span(prefix)).fetchone()[0])

@@ -137,13 +137,10 @@ def standing(db: sqlite3.Connection, config: Config, now: int) -> dict[str, tupl
 def _runs(state: State, config: Config) -> dict[str, list[str]]:
     """Of each check the last run of each device."""
     told: dict[str, list[str]] = {f"run:{one.id}": [] for one in config.run_checks}
-    last = {}
-    for name, found in state.all(RUN) if told else ():
-        device, check, run = name.split(":", 2)
-        last[device, check] = (run, found)
-    for (device, check), (run, found) in last.items():
-        if (why := invalid(found)) and (key := f"run:{check}") in told:
-            told[key].append(f"{device}: run {run}: {why}")
+    last = {tuple(name.split(":", 2)[:2]): name for name in (state.names(RUN) if told else ())}
+    for (device, check), name in last.items():
+        if (key := f"run:{check}") in told and (why := invalid(state.get(RUN + name))):
+            told[key].append(f"{device}: run {name.split(':', 2)[2]}: {why}")
     return told
 
 

@@ -117,6 +117,13 @@ def test_results_since_the_last_good_control_are_counted_when_one_fails(bench: B
     assert (good.at_risk, failed.at_risk) == (0, 2)
 
 
+def test_a_verdict_on_an_older_measurement_does_not_unsay_the_last(bench: Bench) -> None:
+    bench.qc(4.0)
+    bench.qc(4.4, minutes=1)
+    actions.review(Transaction(bench.db), 1, "accept", "A", "b")
+    assert bench.one(5.0, minutes=2)["status"] == "preliminary"
+
+
 def test_a_comment_changes_nothing_but_the_audit_chain(bench: Bench) -> None:
     bench.qc(4.0)
     assert actions.review(Transaction(bench.db), 1, "comment", "A", "new vial") == 1

@@ -229,16 +229,21 @@ def test_a_flag_the_instrument_gave_itself_is_not_taken_for_ours(db: sqlite3.Con
 # ---- moving average of patients' results
 
 
-def averaging(db: sqlite3.Connection) -> Bench:
-    text = (
-        '[[moving_averages]]\nid = "ma"\nquantity = "glucose"\ntarget = 5.0\nlimit = 0.5\nweight = 0.1\nlow = 2.0\n'
-        "high = 10.0\nwarm_up = 5\n"
-    )
-    return Bench(db, text)
+AVERAGE = """
+[[moving_averages]]
+id = "ma"
+quantity = "glucose"
+target = 5.0
+limit = 0.5
+weight = 0.1
+low = 2.0
+high = 10.0
+warm_up = 5
+"""
 
 
 def test_the_moving_average_follows_a_drift_and_is_in_limits_again(db: sqlite3.Connection) -> None:
-    bench = averaging(db)
+    bench = Bench(db, AVERAGE)
     expected, marked = 5.0, []
     for number in range(40):
         value = 6.0 if number < 20 else 4.6
@@ -254,8 +259,14 @@ def test_the_moving_average_follows_a_drift_and_is_in_limits_again(db: sqlite3.C
     assert view.standing(db, bench.config, NOW)["average:ma"] == (False, "")
 
 
+def test_held_results_do_not_move_the_average(db: sqlite3.Connection) -> None:
+    bench = Bench(db, AVERAGE + '[[lockouts]]\nid = "l"\nlockout = "hold"\n')
+    bench.one(9.0, lot="K1", lot_expiry="2020-01-01")
+    assert db.execute("SELECT count(*) FROM cursor WHERE name LIKE 'qc:average:%'").fetchone() == (0,)
+
+
 def test_outliers_are_cut_and_controls_do_not_count(db: sqlite3.Connection) -> None:
-    bench = averaging(db)
+    bench = Bench(db, AVERAGE)
     bench.one(1000.0)
     bench.one(9.0, kind="qc")
     bench.one(9.0, comparator=">")

@@ -145,6 +145,13 @@ def test_what_was_corrected_while_it_waited_is_released_as_corrected(db: sqlite3
     assert (released["interpretation"], released["attributes"]["corrects"]) == ("not-detected", 3)
 
 
+def test_what_something_else_holds_too_is_not_released_by_its_run(db: sqlite3.Connection) -> None:
+    bench = Bench(db, CHECK + '[[lockouts]]\nid = "l"\nlockout = "hold"\n')
+    bench.keep(well(bench, "S1", "detected", lot="K1", lot_expiry="2020-01-01"), blank(bench))
+    assert len(bench.keep(positive(bench))) == 1
+    assert view.held_count(db) == 1
+
+
 def test_where_holding_is_not_asked_for_results_only_say_so(db: sqlite3.Connection) -> None:
     bench = Bench(db, CHECK + "hold = false\n")
     body = of(bench.keep(blank(bench, "detected"), positive(bench), well(bench, "S1", "detected")), "S1")

@@ -130,6 +130,13 @@ def test_controls_far_apart_in_time_are_not_one_run(bench: Bench) -> None:
     assert bench.qc(13.9, "QC-H", minutes=40) == ("warning", ["1-2s"])
 
 
+def test_a_control_measured_again_begins_the_next_run(bench: Bench) -> None:
+    assert bench.qc(4.25, minutes=0)[0] == "warning"
+    assert bench.qc(15.0, "QC-H", minutes=5)[0] == "accepted"
+    assert bench.qc(4.0, minutes=10)[0] == "accepted"
+    assert bench.qc(13.9, "QC-H", minutes=15) == ("warning", ["1-2s"])
+
+
 def test_the_instruments_own_run_decides(bench: Bench) -> None:
     bench.qc(4.25, minutes=0, run="7")
     assert bench.qc(13.9, "QC-H", minutes=300, run="7") == ("rejected", ["1-2s", "R-4s"])
@@ -308,6 +315,13 @@ def test_a_control_that_comes_late_does_not_unsay_a_newer_verdict(bench: Bench) 
     bench.qc(4.0, minutes=60)
     assert bench.qc(4.4, minutes=10)[0] == "rejected"
     assert bench.one(5.0, minutes=70)["status"] == "final"
+
+
+def test_an_accepted_control_that_comes_late_makes_nothing_due_earlier(db: sqlite3.Connection) -> None:
+    bench = Bench(db, CONTROLS.replace('lot = "A1"', 'lot = "A1"\ndue = "24h"'))
+    bench.qc(4.0, minutes=60)
+    bench.qc(4.0, minutes=10)
+    assert bench.one(5.0, minutes=24 * 60 + 30)["status"] == "final"
 
 
 def test_what_is_cancelled_is_not_held(bench: Bench) -> None:

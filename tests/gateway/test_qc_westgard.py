@@ -138,6 +138,12 @@ def test_two_stretches_are_two_violations() -> None:
     assert [one.new for verdict in found for one in verdict.violations] == [True, True, False]
 
 
+def test_a_violation_goes_on_over_points_between_that_do_not_belong_to_it() -> None:
+    found = verdicts(together(2.2, -2.1, 0.1, -2.3), ["R-4s"])
+    assert [one.new for verdict in found for one in verdict.violations] == [True, False]
+    assert {one.began for verdict in found for one in verdict.violations} == {"1"}
+
+
 def test_a_rule_may_be_told_only_to_warn() -> None:
     history, _ = judge(History(), Point(0, "a", "L1", "a", 2.1), ["2-2s"])
     _, verdict = judge(history, Point(1, "b", "L1", "b", 2.1), ["2-2s"], warn=["2-2s"])
