@@ -17,7 +17,6 @@ from gateway.equipment.asked import Period, at
 from gateway.equipment.report import Transition
 from gateway.equipment.walk import Sample
 from gateway.journal.seals import Seal
-from gateway.moment import microseconds
 
 CHUNK: Final = 2000  # rows at a time
 MANY: Final = 20_000  # times at a time
@@ -103,7 +102,9 @@ class Series:
                 self.first = min(self.first or seq, seq)
                 self.last = max(self.last or seq, seq)
             reason = self._reason(said, number)
-            late = (_micros(said["received"]) - time) if said["received"] != said["time"] else 0
+            late = 0
+            if said["received"] != said["time"]:
+                late = int(datetime.fromisoformat(said["received"]).timestamp() * 1e6) - time
             yield Sample(time, None if reason else number, reason, number, late)
 
     def _reason(self, said: dict[str, Any], number: float | None) -> str:
@@ -145,10 +146,6 @@ def _rounded(apart: int) -> int:
     over = max(0, len(str(apart)) - DIGITS)
     unit: int = 10**over
     return apart // unit * unit
-
-
-def _micros(text: str) -> int:
-    return microseconds(datetime.fromisoformat(text))
 
 
 def kept_from(db: sqlite3.Connection) -> int | None:
