@@ -63,7 +63,7 @@ async def run_once(options: NotifierOptions, title: str, stop: asyncio.Event | N
             return f"its command did not end within {options.limit:g} s"
         return f"its command ended with {process.returncode}" if process.returncode else ""
     finally:
-        with contextlib.suppress(ProcessLookupError):  # what it has started ends with it
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # what it has started ends with it
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         for one in waits:

@@ -44,7 +44,7 @@ async def _log(options: NotifierOptions, _config: Config, message: Message, _now
     return ""
 
 
-async def _apprise(options: NotifierOptions, _config: Config, message: Message, _now: float) -> str:
+async def _apprise(options: NotifierOptions, config: Config, message: Message, _now: float) -> str:
     try:
         addresses = [await secret(url) for url in options.urls]
         there = await asyncio.to_thread(_known, addresses)
@@ -54,7 +54,11 @@ async def _apprise(options: NotifierOptions, _config: Config, message: Message, 
         return str(error)
     if there is None:
         return "an address of this notifier is not one apprise understands"
-    sent = await there.async_notify(title=message.title, body=message.text or " ", body_format="text")
+    body = f"{message.text}\n-- {config.gateway.site}"
+    try:
+        sent = await there.async_notify(title=message.title, body=body, body_format="text")
+    except Exception as error:  # noqa: BLE001 - a hundred plugins: none of them may end the alarms
+        return f"apprise failed ({type(error).__name__})"
     return "" if sent else "refused or unreachable"
 
 
