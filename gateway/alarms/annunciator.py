@@ -176,7 +176,7 @@ class Annunciator:
                 if late and late[0] is not None:
                     instance.past = self._built(instance)
                     instance.past.load(late[0])
-                instance.heard = late[1] if late else 0.0
+                instance.heard = late[1] if len(late) > 1 else 0.0
             except (ValueError, TypeError, IndexError):
                 log.warning("an alarm's rule has changed: its memory starts anew", alarm=instance.id)
                 instance.condition, instance.past = made() if made else self._built(instance), None

@@ -44,10 +44,21 @@ export class Results {
       h("td", {}, seen.specimen ? h("bdi", { class: "mono" }, seen.specimen) : "", seen.kind === "qc" && h("span", { class: "tag" }, "QC")),
       h("td", {}, h("bdi", {}, quantity(seen.quantity))),
       h("td", { class: "result" }, bad && h("span", { class: "tag bad" }, "✕ invalid"), !(bad && value(seen) === "invalid") && token(seen), word && word !== "invalid" && h("span", { class: "call" }, word)),
-      h("td", {}, seen.flags.map((flag) => `${flag}`).join(" ")),
+      h("td", {}, seen.flags.map((flag) => `${flag}`).join(" "), ...marks(seen)),
       h("td", { class: seen.quality }, seen.quality === "good" ? "good" : `${seen.quality === "bad" ? "✕" : "?"} ${seen.quality}`),
     );
   }
+}
+
+/** What quality control says of it. @param {Observation} seen */
+function marks(seen) {
+  const { qc, hold, critical } = seen.attributes;
+  const tags = [];
+  if (critical) tags.push(h("span", { class: "tag bad" }, "▲ critical"));
+  if (qc?.verdict === "rejected") tags.push(h("span", { class: "tag bad", title: (qc.rules ?? []).join(", ") }, "✕ rejected"));
+  if (qc?.verdict === "warning") tags.push(h("span", { class: "tag", title: (qc.rules ?? []).join(", ") }, "△ warning"));
+  if (seen.status === "preliminary") tags.push(h("span", { class: "tag", title: hold ?? "" }, "◌ held"));
+  return tags;
 }
 
 /**
