@@ -76,6 +76,12 @@ class Quiet(Hours):
         ("critical",), alias="except", description="priorities that are told all the same"
     )
 
+    @model_validator(mode="after")
+    def _part_of_a_day(self) -> Quiet:
+        if self.start == self.until and not self.days:
+            raise ValueError("covers every hour: nobody would ever be told. Make from and until differ.")
+        return self
+
 
 # What a notifier's type needs, and what else it takes.
 NEEDS: Final[dict[str, tuple[str, ...]]] = {

@@ -700,6 +700,10 @@ def test_a_clock_that_is_put_back_holds_nothing_back() -> None:
             "notifiers[1].quiet.timezone: no time zone is called 'Asia/Karatschi'. Did you mean 'Asia/Karachi'?",
         ),
         (
+            PEOPLE + 'quiet = { from = "22:00", until = "22:00", timezone = "UTC" }\n',
+            "notifiers[1].quiet: covers every hour: nobody would ever be told. Make from and until differ.",
+        ),
+        (
             PEOPLE + '[alarm_test]\nat = "Mo 9h"\ntimezone = "UTC"\nnotify = ["oncall"]\n',
             "alarm_test: 'Mo 9h' is no moment of a week. Write \"Mon 09:00\".",
         ),
