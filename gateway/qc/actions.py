@@ -96,21 +96,24 @@ def _remember(transaction: Transaction, seq: int, row: Row, told: dict[str, Any]
     if known.last.get("uid") in _uids(transaction.db, row.raw, seq):
         known.last = {**known.last, "outcome": now, "rules": told["rules"] if now == was else []}
     if now == Outcome.ACCEPTED:
-        known.accepted = max(row.time, known.accepted or row.time)
+        at = min(row.time, time.time_ns() // 1000)
+        known.accepted = max(at, known.accepted or at)
     state.put(name, asdict(known))
 
 
 def act(transaction: Transaction, options: Sequence[ControlOptions], device: str | None, by: str, why: str) -> None:
     """Record a corrective action: the counters of the controls' tests begin anew. Results stay held until a control is
-    accepted, or a person releases them."""
+    accepted, or a person releases them. Errors: LookupError (it was never measured on `device`)."""
     state, now = State(transaction.db), time.time_ns() // 1000
     for one in options:
-        for name, found in list(state.all(CONTROL)):
-            where, _, control_id = name.partition(":")
-            if control_id != one.id or device not in (None, where):
-                continue
-            control.forget(state, where, one.quantity)
-            state.put(CONTROL + name, {**found, "action": now})
+        known = [name for name in state.names(CONTROL) if name.partition(":")[2] == one.id]
+        chosen = [name for name in known if device in (None, name.partition(":")[0])]
+        if device is not None and not chosen:
+            on = ", ".join(name.partition(":")[0] for name in known) or "none"
+            raise LookupError(f"{one.id} was not measured on {device!r}. It was on: {on}.")
+        for name in chosen:
+            control.forget(state, name.partition(":")[0], one.quantity)
+            state.put(CONTROL + name, {**state.get(CONTROL + name), "action": now})
         transaction.audit("qc.action", control=one.id, device=device, by=by, why=why)
 
 

@@ -142,6 +142,8 @@ def test_after_a_corrective_action_the_rules_count_anew(bench: Bench) -> None:
     assert bench.one(5.0, minutes=1150)["status"] == "preliminary", "until a control is accepted"
     assert bench.qc(4.05, minutes=1200) == ("accepted", [])
     assert bench.one(5.0, minutes=1250)["status"] == "final"
+    with pytest.raises(LookupError, match="on: chem-1"):
+        actions.act(Transaction(bench.db), actions.controls(bench.config, "glu-low"), "chem-2", "A", "b")
     with pytest.raises(LookupError, match="glu-low"):
         actions.controls(bench.config, "glu-lo")
 
