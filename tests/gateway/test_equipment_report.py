@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway.equipment import reading
 from gateway.equipment.asked import Asked, NotThereError, TooManyError, edges, period
 from gateway.equipment.make import make
 from gateway.equipment.reading import covering
@@ -128,6 +129,19 @@ def test_what_retention_removed_is_not_said_to_have_been_silent(bench: Bench) ->
     assert (report.kept_from, report.whole.unknown) == (at(20), 1200.0)
     assert b"has been removed from it (retention)" in bench.written("html")
     assert bench.report(30, 60).kept_from is None
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_it_is_read_in_pieces_without_a_seam(bench: Bench, monkeypatch: pytest.MonkeyPatch, rows: int) -> None:
+    """Samples of one moment fall on either side of a piece's end."""
+    bench.observe(0, *(float(-90 + n) for n in range(30)), every=2.0)
+    bench.observe(20, *([-75.0] * 9), every=0.0)
+    bench.observe(1, *(float(-60 - n) for n in range(30)), every=2.0, late=100.0)
+    whole = bench.report()
+    assert whole.whole.samples == 69
+    monkeypatch.setattr(reading, "CHUNK", rows)
+    monkeypatch.setattr(reading, "MANY", rows)
+    assert bench.report() == whole
 
 
 def test_late_data_fill_the_gap_and_are_said_to_be_late(bench: Bench) -> None:
