@@ -79,6 +79,8 @@ class Tally:
 
     def fold(self) -> None:
         """Many pairs are as good as one that stands for them."""
+        if len(self._pairs) < 2:
+            return
         seconds = sum(pair[1] for pair in self._pairs)
         try:
             self._pairs = [(mean_kinetic_temperature(self._pairs), seconds)]

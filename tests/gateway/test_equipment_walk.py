@@ -58,7 +58,9 @@ def test_mean_kinetic_temperature_of_worked_examples(values: list[tuple[float, f
     assert mean_kinetic_temperature(values) == pytest.approx(kinetic, abs=0.001 if kinetic != -67.68 else 0.005)
 
 
-@pytest.mark.parametrize("pairs", [[], [(5.0, 0.0)], [(-273.15, 1.0)], [(-300.0, 1.0)], [(math.nan, 1.0)]])
+@pytest.mark.parametrize(
+    "pairs", [[], [(5.0, 0.0)], [(-273.15, 1.0)], [(-300.0, 1.0)], [(1e308, 1.0)], [(math.nan, 1.0)]]
+)
 def test_what_is_no_temperature_has_no_mean(pairs: list[tuple[float, float]]) -> None:
     with pytest.raises(ValueError, match="temperature"):
         mean_kinetic_temperature(pairs)
@@ -97,6 +99,12 @@ def test_the_kinetic_mean_of_many_values_is_that_of_all_of_them() -> None:
         tally.stood(value, 1_000_000, Side.WITHIN)
         pairs.append((value, 1.0))
     assert tally.kinetic == pytest.approx(mean_kinetic_temperature(pairs), abs=1e-9)
+
+
+def test_a_part_without_a_value_does_not_cost_the_whole_its_kinetic_mean() -> None:
+    walk, whole = walked([(0, 5.0), (10, 25.0), (20, 5.0), (200, 5.0), (210, 5.0)], 220, edges=(60, 120, 180))
+    assert [part.kinetic is None for part in walk.parts] == [False, True, True, False]
+    assert whole.kinetic == pytest.approx(mean_kinetic_temperature([(5.0, 30), (25.0, 10)]))
 
 
 def test_a_value_counts_for_the_time_it_stood() -> None:
