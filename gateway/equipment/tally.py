@@ -112,12 +112,15 @@ class Tally:
 
     @property
     def average(self) -> float | None:
-        return self.mean if self.known else None
+        """None also where numbers are too large to be added up."""
+        return self.mean if self.known and math.isfinite(self.mean) else None
 
     @property
     def spread(self) -> float | None:
         """Standard deviation, of all there was (not estimated from a sample)."""
-        return math.sqrt(max(0.0, self._squares / self.known)) if self.known else None
+        if not self.known or not math.isfinite(self._squares):
+            return None
+        return math.sqrt(max(0.0, self._squares / self.known))
 
     @property
     def kinetic(self) -> float | None:
