@@ -262,7 +262,7 @@ def test_as_counted_minute_by_minute(
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=30), st.integers(1, 59))
 def test_no_number_an_instrument_may_say_stops_a_report(values: list[float], edge: int) -> None:
-    walk, whole = walked(list(enumerate(values)), 60, gap=2, edges=(edge,))
+    whole = walked(list(enumerate(values)), 60, gap=2, edges=(edge,))[1]
     assert whole.known + whole.unknown == 60 * MINUTE
     assert whole.extremes == ((min(values), max(values)) if values else None)
     told = [one for one in (whole.average, whole.spread, whole.kinetic) if one is not None]
