@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+ALARMING = ("alarms", "suppressions", "notifiers", "alarm_test", "heartbeats")  # tables the alarms are made of
 LISTENING_WITHIN = 10.0  # seconds that systemd waits for listeners
 LAST_WORD = 0.5  # seconds for the stop's own entry in the audit chain
 DRAIN = 2.0  # seconds at a stop for what has been acknowledged to be decoded and delivered
@@ -238,7 +239,7 @@ class App:
             if sink.id in sinks:
                 self._start_sink(sink.id)
         quality = {name for name in SECTIONS if getattr(old, name) != getattr(new, name)}
-        if (old.alarms, old.notifiers) != (new.alarms, new.notifiers) or devices or quality:
+        if devices or brokers or quality or any(getattr(old, name) != getattr(new, name) for name in ALARMING):
             await self.supervisor.stop("alarms")
             self.supervisor.start("alarms", self._run_alarms)
         unchanged = [name for name in ("gateway", "http") if getattr(old, name) != getattr(new, name)]

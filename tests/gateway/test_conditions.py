@@ -438,3 +438,13 @@ when = {{ {said} }}
     with pytest.raises(ConfigError) as refused:
         parse(text, "lab.toml")
     assert refused.value.problems == [f"lab.toml:7: alarms[0].{told}"]
+
+
+def test_a_result_that_is_released_is_not_counted_twice() -> None:
+    rule = build(when(positives=3, within="1d"))
+    for at in range(2):
+        rule.feed(seen(at, "positive", kind="result", interpretation="positive"))
+        rule.feed(seen(at, "positive", kind="result", interpretation="positive", corrects=True))
+    assert not rule.holds
+    rule.feed(seen(2, "positive", kind="result", interpretation="positive"))
+    assert rule.holds

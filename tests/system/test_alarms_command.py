@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -190,3 +191,23 @@ def test_a_rule_is_tried_on_what_the_journal_holds_before_it_rings(lab: Lab, tmp
     done = lab.daemon.command_plain("alarms", "-c", str(draft), "test", "--alarm", "wram")
     assert done.returncode == 2
     assert "warm" in done.stderr
+
+
+def test_a_new_suppression_is_in_force_after_a_reload(lab: Lab) -> None:
+    """And what stood before the reload still stands after it."""
+    lab.say(55, t=-30)
+    assert eventually(lambda: lab.states().get("hot") == "unacknowledged"), lab.states()
+    text = lab.daemon.config.read_text()
+    lab.daemon.config.write_text(text.replace('suppresses = ["warm"]', 'suppresses = ["warm", "hot"]'))
+    assert lab.daemon.process
+    lab.daemon.process.send_signal(signal.SIGHUP)
+    assert eventually(lambda: any("configuration reloaded" in line for line in lab.daemon.log))
+    assert eventually(lambda: lab.states().get("hot") == "unacknowledged"), lab.states()
+    name = "hot.freezer-1.temperature"
+    lab.say(56, t=-80)
+    assert eventually(lambda: lab.states().get("hot") == "latched-unacknowledged"), lab.states()
+    assert lab.post(f"alarms/{name}/acknowledge", by="op7")[0] == 200
+    assert lab.post(f"alarms/{name}/reset", by="op7")[0] == 200
+    lab.say(57, door=True)
+    lab.say(57, t=-30)
+    assert eventually(lambda: lab.states().get("hot") == "suppressed"), lab.states()

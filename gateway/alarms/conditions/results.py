@@ -80,8 +80,8 @@ class Share(Delayed):
 
     def feed(self, seen: Seen) -> None:
         verdict = seen.interpretation
-        if seen.kind != "result" or not (self._invalid or verdict in DECIDED):
-            return
+        if seen.kind != "result" or seen.corrects or not (self._invalid or verdict in DECIDED):
+            return  # a correction has been counted
         lot = (seen.lot or "") if self._by_lot else ""
         series = self._lots.get(lot) or self._opened(lot)
         series.put(seen.time, verdict == "invalid" if self._invalid else verdict in POSITIVE)
@@ -141,7 +141,7 @@ class Positives(Delayed):
         return self._times[0] if len(self._times) == self._count else -math.inf
 
     def feed(self, seen: Seen) -> None:
-        if seen.kind != "result":
+        if seen.kind != "result" or seen.corrects:
             return
         if seen.interpretation in POSITIVE:
             insort(self._times, seen.time)

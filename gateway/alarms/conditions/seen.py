@@ -27,6 +27,7 @@ class Seen:
     lot: str | None = None
     lot_expiry: str | None = None
     run: str | None = None
+    corrects: bool = False  # it stands for an earlier one: released, or read again
 
     @classmethod
     def of(cls, seq: int, body: bytes) -> Seen:
@@ -49,6 +50,7 @@ class Seen:
             row.get("lot"),
             row.get("lot_expiry"),
             row.get("run"),
+            "corrects" in row.get("attributes", ()),
         )
 
     @property
