@@ -69,7 +69,8 @@ class Lab:
         options = self.options(name, **more)
         view = AlarmView(
             id=name, alarm=name, device="freezer-3", quantity="temperature", state="unacknowledged",
-            priority=str(options.priority), title=name, text="Move the samples.", raised=rfc3339(self.now),
+            priority=str(options.priority), title=options.title or name,
+            text=options.text or "Move the samples.", raised=rfc3339(self.now),
             cleared=None, acknowledged_at=None, acknowledged_by="", comment="", shelved_until=None,
             **{field: "" for field in AlarmView.__dataclass_fields__ if field in ("shelved_by", "aside_by")},
             **_further(), value=-60.0, limit=-70.0, explanation="-60 is above -70",
@@ -380,6 +381,33 @@ def test_steps_are_taken_in_the_order_of_their_times_however_they_are_written() 
     lab.wait(301)
     lab.wait(3)
     assert (len(lab.heard["oncall"]), len(lab.heard["chief"])) == (2, 0)
+
+
+# ---- a sounder
+
+
+def test_a_sounder_sounds_for_its_own_alarms_the_gravest_of_them_and_not_in_its_quiet_hours() -> None:
+    bell = '[[notifiers]]\nid = "bell"\ntype = "sounder"\ncommand = ["true"]\n'
+    lab = Lab(PEOPLE + bell + 'quiet = { from = "13:00", until = "14:00", timezone = "UTC" }\n')
+    lab.rise("another")
+    lab.wait(60)
+    assert lab.dispatch.sounds("bell") == ""
+    lab.rise("warm", notify=["bell"])
+    lab.rise("dying", notify=["bell"], priority="critical")
+    assert lab.dispatch.sounds("bell") == "CRITICAL raised: dying freezer-3 temperature"
+    lab.acknowledge("dying")
+    assert lab.dispatch.sounds("bell") == "HIGH raised: warm freezer-3 temperature"
+    lab.until(moment("2026-03-02 13:30"))
+    assert lab.dispatch.sounds("bell") == ""
+    lab.until(moment("2026-03-02 14:30"))
+    assert lab.dispatch.sounds("bell") != ""
+    lab.dispatch.mute("bell", "op7", 600)
+    assert lab.dispatch.sounds("bell") == ""
+    lab.now -= 86_400  # a clock that is put back makes no long silence
+    lab.look()
+    lab.restart()
+    lab.look()
+    assert lab.dispatch.sounds("bell") != ""
 
 
 # ---- floods
