@@ -20,6 +20,7 @@ from gateway.config import Config
 from gateway.journal.schema import ALARMS
 from gateway.journal.transaction import read_cursor
 
+LAST: Final = (1 << 63) - 1
 AROUND: Final = 12  # readings before and after an alarm was raised
 ACTIONS: Final = ("alarm.", "suppression.", "maintenance.")  # begin so
 
@@ -38,8 +39,7 @@ def history(
     """Every transition, oldest first: `n` and `at` (RFC 3339, when it was written) of the audit chain, `time` (RFC
     3339, when it happened by the readings), alarm, transition, by, why, priority. `since`, `until` in unix seconds."""
     query = "SELECT n, at, body FROM audit WHERE at >= ? AND at < ? ORDER BY n"
-    bounds = (int((since or 0) * 1e9), int(until * 1e9) if until is not None else 1 << 62)
-    for n, at, text in db.execute(query, bounds):
+    for n, at, text in db.execute(query, (_nanoseconds(since or 0.0), _nanoseconds(until))):
         body = orjson.loads(text)
         if not body["action"].startswith(ACTIONS) or not fnmatchcase(body.get("alarm", body.get("device", "")), alarm):
             continue
@@ -61,7 +61,7 @@ def measured(db: sqlite3.Connection, since: float, until: float) -> Statistics:
     query = 'SELECT at, body FROM audit WHERE at < ? AND body LIKE \'%"action":"alarm.%\' ORDER BY n'
 
     def entries() -> Iterator[Entry]:
-        for at, text in db.execute(query, (int(until * 1e9),)):
+        for at, text in db.execute(query, (_nanoseconds(until),)):
             body = orjson.loads(text)
             told = body["alarm"], body["transition"], at / 1e9, body.get("by", ""), body.get("priority", "")
             yield Entry(*told)
@@ -98,6 +98,11 @@ def story(db: sqlite3.Connection, told: dict[str, Any]) -> dict[str, Any]:
     """The facts of an alarm with its last transitions and the readings around its raise."""
     transitions = list(deque(history(db, alarm=told["id"].replace("[", "[[]")), 20))
     return {**told, "transitions": transitions, "readings": _around(db, told)}
+
+
+def _nanoseconds(moment: float | None) -> int:
+    """As the audit chain has it; what lies beyond its numbers is their end."""
+    return LAST if moment is None else max(-LAST, min(LAST, int(moment * 1e9)))
 
 
 def _around(db: sqlite3.Connection, told: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import sqlite3
 from contextlib import closing
 from typing import Final
 
@@ -27,6 +29,7 @@ class ReportApi:
     def __init__(self, views: AppViews) -> None:
         self._views = views
         self._one = asyncio.Lock()  # a report at a time: each takes a processor for itself
+        self._reading: sqlite3.Connection | None = None
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
         return {("/api/v1/reports/{id}", "GET"): self.report}
@@ -36,7 +39,13 @@ class ReportApi:
         if self._one.locked():
             raise ApiError(503, "another report is being made", "Ask again in some seconds.")
         async with self._one:
-            told = await asyncio.to_thread(self._make, asked, form, "unstamped" in request.query_params)
+            try:
+                told = await asyncio.to_thread(self._make, asked, form, "unstamped" in request.query_params)
+            except asyncio.CancelledError:  # the daemon stops: its thread must not keep it
+                with contextlib.suppress(sqlite3.ProgrammingError):  # closed just now
+                    if self._reading:
+                        self._reading.interrupt()
+                raise
         plain = re.sub(r"[^A-Za-z0-9._-]", "-", f"{asked.device}-{asked.quantity}")[:100]
         # A page is to be kept and printed: opened from a file, not from here, where nothing may bring its own style.
         place = "inline" if form == "json" else f'attachment; filename="{plain}.{form}"'
@@ -46,6 +55,7 @@ class ReportApi:
         """In a thread, with a connection of its own: the journal's readers stay free."""
         try:
             with closing(connect(self._views.journal.path, read_only=True)) as db:
+                self._reading = db
                 report = make(db, self._views.config, asked, most=MOST)
         except NotThereError as error:
             raise ApiError(404, str(error), "See /api/v1/devices.") from None
