@@ -208,4 +208,5 @@ class Dispatch:
 
 
 def _listed(batch: Sequence[Entry]) -> dict[str, Any]:
-    return {"alarms": [one.alarm for one in batch[:MOST_LISTED]], "count": len(batch)}
+    what = sorted({str(one.what) for one in batch})
+    return {"alarms": [one.alarm for one in batch[:MOST_LISTED]], "count": len(batch), "what": what}

@@ -19,7 +19,7 @@ MOST_ENTRY: Final = 2000  # of an alarm's text
 MOST_TEXT: Final = 4000  # what common messengers take
 RANKS: Final = {"critical": 0, "high": 1, "medium": 2, "low": 3}
 PATH_TEST: Final = "path-test"
-_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\u0085\u2028\u2029]")
+_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\u0085\u2028\u2029\ud800-\udfff]")
 
 
 class What(StrEnum):

@@ -21,7 +21,7 @@ from gateway.alarms.states import Transition
 from gateway.alarms.view import AlarmView
 from gateway.config import ConfigError, parse
 from gateway.notify.dispatch import Dispatch
-from gateway.notify.message import MOST_TEXT, PATH_TEST, Message, What, compose
+from gateway.notify.message import MOST_TEXT, MOST_TITLE, PATH_TEST, Message, What, compose
 from gateway.notify.options import AlarmTest, Hours
 from gateway.notify.outbox import GATHER, MOST_WAITING
 
@@ -176,6 +176,22 @@ def test_what_was_told_before_a_restart_is_not_told_again() -> None:
     assert len(lab.heard["oncall"]) == 1
 
 
+@settings(deadline=None)
+@given(st.text(max_size=300), st.text(max_size=5000))
+@example("a\r\nBcc: x", "\x1b[2J\x00\u2028\ud800")
+def test_whatever_an_instrument_sends_no_control_character_reaches_anybody(title: str, text: str) -> None:
+    lab = Lab()
+    lab.rise(title=title, text=text)
+    lab.wait(5)
+    (message,) = lab.heard["oncall"]
+    controls = {*map(chr, range(32)), "\x7f", "\x85", "\u2028", "\u2029"}
+    assert not controls & set(message.title)
+    assert not (controls - {"\n"}) & set(message.text)
+    assert message.text.encode()
+    assert len(message.title) <= MOST_TITLE
+    assert len(message.text) <= MOST_TEXT
+
+
 # ---- quiet hours and duty
 
 
@@ -320,6 +336,9 @@ def test_nobody_acknowledges_and_the_next_group_is_told_once() -> None:
     assert lab.titles("chief") == []
     lab.wait(3600, 10)
     assert lab.titles("chief") == ["HIGH not acknowledged: warm freezer-3 temperature"]
+    assert [(one["notifier"], one["what"]) for action, one in lab.kept if action == "notify.delivered"] == [
+        ("oncall", ["raised"]), ("chief", ["not acknowledged"]),
+    ]  # fmt: skip
 
 
 def test_an_acknowledgement_stops_the_escalation() -> None:
