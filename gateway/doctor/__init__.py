@@ -65,8 +65,12 @@ async def examine(config: Config) -> AsyncIterator[Check]:
             async for check in _store(sink, config.journal.keep):
                 yield check
     for notifier in config.notifiers:
-        for place, ref in enumerate(notifier.urls, 1):
+        for place, ref in enumerate((*notifier.urls, *([notifier.url] if notifier.url else ())), 1):
             yield _secret(f"notifier {notifier.id}: address {place}", ref)
+        if notifier.secret:
+            yield _secret(f"notifier {notifier.id}: secret", notifier.secret)
+    for watcher in config.heartbeats:
+        yield _secret(f"heartbeat {watcher.id}: address", watcher.url)
 
 
 async def _instrument(device: Device, owner: str | None) -> Check | None:
