@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,13 +64,19 @@ async def examine(config: Config) -> AsyncIterator[Check]:
         if sink.type == "influxdb":
             async for check in _store(sink, config.journal.keep):
                 yield check
+    for name, ref in _people(config):
+        yield _secret(name, ref)
+
+
+def _people(config: Config) -> Iterator[tuple[str, SecretRef]]:
+    """The secrets by which people and watchers are reached."""
     for notifier in config.notifiers:
         for place, ref in enumerate((*notifier.urls, *([notifier.url] if notifier.url else ())), 1):
-            yield _secret(f"notifier {notifier.id}: address {place}", ref)
+            yield f"notifier {notifier.id}: address {place}", ref
         if notifier.secret:
-            yield _secret(f"notifier {notifier.id}: secret", notifier.secret)
+            yield f"notifier {notifier.id}: secret", notifier.secret
     for watcher in config.heartbeats:
-        yield _secret(f"heartbeat {watcher.id}: address", watcher.url)
+        yield f"heartbeat {watcher.id}: address", watcher.url
 
 
 async def _instrument(device: Device, owner: str | None) -> Check | None:
