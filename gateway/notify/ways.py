@@ -6,6 +6,7 @@ Addresses are secrets: no answer, log line or record carries one, so errors are 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import logging
@@ -79,14 +80,21 @@ async def _mqtt(options: NotifierOptions, config: Config, message: Message, now:
     body = orjson.dumps(message.as_dict(options.id, config.gateway.site, now))
     # A broker allows one connection a name: a test made beside the daemon does not end the daemon's.
     name = f"assaygate-{config.gateway.site}-{'try' if message.test else 'notify'}-{options.id}"
-    taken = False
+    taken, refusal = False, ""
     try:
         async with await client_of(config.broker(options.broker), name, WITHIN) as client:
             await client.publish(options.topic, body, qos=1, retain=options.retain)
-            taken, client.timeout = not client.refusal, FAREWELL
+            refusal, client.timeout = client.refusal, FAREWELL
+            taken = not refusal
+            if not taken:  # some brokers hang up then: hear of it here
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(FAREWELL):
+                        async for _ in client.messages:
+                            pass
     except (aiomqtt.MqttError, OSError, ValueError) as error:
-        return "" if taken else f"the broker {options.broker} does not take it ({type(error).__name__})"
-    return "" if taken else f"the broker {options.broker} refuses it: {client.refusal}"
+        if not taken and not refusal:
+            return f"the broker {options.broker} does not take it ({type(error).__name__})"
+    return "" if taken else f"the broker {options.broker} refuses it: {refusal}"
 
 
 async def _webhook(options: NotifierOptions, config: Config, message: Message, now: float) -> str:
