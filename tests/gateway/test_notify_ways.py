@@ -21,8 +21,8 @@ from gateway.alarms.states import Transition
 from gateway.config import Config, parse
 from gateway.notify.delivery import Notifications
 from gateway.notify.heartbeat import Heartbeat
+from tests.gateway.notify_lab import START, Lab
 from tests.gateway.receivers import mail_server, web
-from tests.gateway.test_notify import START, Lab
 from tests.system.daemon import free_port
 
 
