@@ -19,6 +19,7 @@ from gateway.config import Config, ConfigError, Device, load
 from gateway.decode import Decoder, Reading
 from gateway.journal import retention
 from gateway.journal.age import Age, age
+from gateway.journal.rollups import Rollups
 from gateway.journal.schema import ALARMS, REFUSED, SINK
 from gateway.journal.sealer import Sealer
 from gateway.journal.store import Journal
@@ -88,6 +89,7 @@ class App:
         start("control", lambda: control.serve(self.config.gateway.data_dir, lambda: self.sessions))
         start("tidy", self._tidy)
         start("seal", self._sealer.run)
+        start("rollups", Rollups(self.journal).run)
         start("look", self._look)
         start("pulse", self.pulse.run)
         if systemd.watchdog_interval():

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from itertools import takewhile
 
-from gateway.journal import seals
+from gateway.journal import rollups, seals
 from gateway.journal.age import CURSOR as CURSOR
 from gateway.journal.age import UNSET
 from gateway.journal.schema import DECODE
@@ -24,7 +24,7 @@ AHEAD = 100 * STEP  # rows one announcement covers where the journal's size is w
 
 
 def removable(db: sqlite3.Connection, readers: Iterable[str]) -> tuple[int, int]:
-    """(raw id, seq) up to which the decoder and all `readers` of observations have read."""
+    """(raw id, seq) up to which the decoder, the rollups and all `readers` of observations have read."""
     decoded = read_cursor(db, DECODE)
     if decoded is None:
         return 0, 0
@@ -34,6 +34,8 @@ def removable(db: sqlite3.Connection, readers: Iterable[str]) -> tuple[int, int]
         cursor = read_cursor(db, name)
         # A sink may send again from its floor on: a store can lose what it has acknowledged.
         seqs.append(min(cursor.seq, cursor.state.get("floor", cursor.seq)) if cursor else 0)
+    if (rolled := rollups.rolled(db)) is not None:
+        seqs.append(rolled)
     seal = seals.last(db)
     sealed = ([seal.raw_last], [seal.seq_last]) if seal else ([], [])
     return (
@@ -152,4 +154,7 @@ def _observations(db: sqlite3.Connection, upto_raw: int, seq_limit: int) -> int:
     due = [seq for seq, _ in takewhile(lambda row: row[1] <= upto_raw, rows.fetchall())]
     if not due:
         return 0
-    return db.execute("DELETE FROM observation WHERE seq BETWEEN ? AND ?", (due[0], due[-1])).rowcount
+    buckets = rollups.touched(db, due[0], due[-1])
+    gone = db.execute("DELETE FROM observation WHERE seq BETWEEN ? AND ?", (due[0], due[-1])).rowcount
+    rollups.drop(db, buckets)
+    return gone

@@ -105,6 +105,22 @@ MIGRATIONS: Final = (
     -- A device's latest MQTT packets, wherever they stand among other devices' rows: see gateway.journal.redelivery.
     CREATE INDEX raw_packets ON raw (device, id, packet) WHERE packet > 0;
     """,
+    """
+    -- Sums of numbers over minutes, hours and days, and the seq up to which they go: see gateway.journal.rollups.
+    CREATE TABLE rollup (
+        device   TEXT NOT NULL,
+        quantity TEXT NOT NULL,
+        width    INTEGER NOT NULL,  -- microseconds
+        start    INTEGER NOT NULL,  -- unix microseconds, whole widths
+        count    INTEGER NOT NULL,
+        sum      REAL,              -- NULL where it is no number
+        low      REAL NOT NULL,
+        high     REAL NOT NULL,
+        last     INTEGER NOT NULL,  -- unix microseconds of the newest
+        PRIMARY KEY (device, quantity, width, start)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE rolled (seq INTEGER NOT NULL) STRICT;  -- one row, once somebody makes them
+    """,
 )
 
 

@@ -7,30 +7,44 @@ from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from gateway import quarantine
 from gateway.journal.export import with_seq
+from gateway.people import masks
+from gateway.people.people import People
+from gateway.people.roles import Who
 from gateway.reports import moment
 from gateway.views import AppViews
-from gateway.web import queries
+from gateway.web import queries, series
 from gateway.web.api_alarms import AlarmApi
 from gateway.web.api_notify import NotifyApi
 from gateway.web.api_qc import QcApi
 from gateway.web.api_reports import ReportApi
-from gateway.web.asked import ApiError, Handler, answer, glob, integer, is_number, moment_of, path_number, sent
-from gateway.web.guard import COOKIE, Guard, cookie_value
+from gateway.web.asked import (
+    ApiError,
+    Handler,
+    answer,
+    glob,
+    integer,
+    is_number,
+    moment_of,
+    path_number,
+    sees_patients,
+    signed_in,
+)
+from gateway.web.guard import Guard
 from gateway.web.live import Hub
 from gateway.web.openapi import openapi
 from gateway.web.options import HttpOptions
+from gateway.web.signin import SignIn, allowed, require
 
 PAGES = Path(__file__).parent / "pages"
 STREAM_CHUNK: Final = 500
@@ -40,8 +54,8 @@ STREAM_BEAT: Final = 10.0  # seconds between heartbeats of an idle stream
 class Api:
     """The handlers, on one gateway's views."""
 
-    def __init__(self, views: AppViews, hub: Hub) -> None:
-        self._views, self._hub = views, hub
+    def __init__(self, views: AppViews, hub: Hub, people: People | None = None) -> None:
+        self._views, self._hub, self._people = views, hub, people
         self._journal = views.journal
 
     def handlers(self) -> dict[tuple[str, str], Handler]:
@@ -89,6 +103,8 @@ class Api:
     async def observations(self, request: Request) -> Response:
         wanted = _wanted(request)
         rows, last = await self._journal.read(lambda db: queries.observations(db, wanted))
+        if not sees_patients(request):
+            rows = [masks.masked(row) for row in rows]
         return Response(b'{"items":[%b],"next":%d}' % (b",".join(rows), last), media_type="application/json")
 
     async def series(self, request: Request) -> Response:
@@ -100,11 +116,13 @@ class Api:
             raise ApiError(400, "until is not after since", "Give a later until.")
         points = integer(request, "points", 500)
         return answer(
-            await self._journal.read(lambda db: queries.series(db, device, quantity, since, until, points or 1))
+            await self._journal.read(lambda db: series.series(db, device, quantity, since, until, points or 1))
         )
 
     async def raw(self, request: Request) -> Response:
         number = path_number(request)
+        if not sees_patients(request) and self._people:
+            require(request, self._people.options.patients)  # bytes no rule knows the meaning of cannot be masked
         found = await self._journal.read(lambda db: queries.raw(db, number))
         if found is None:
             raise ApiError(404, f"there is no raw message {number}", "Take the `raw` of an observation.")
@@ -113,6 +131,8 @@ class Api:
     async def quarantine(self, request: Request) -> Response:
         limit = min(max(1, integer(request, "limit", 100) or 1), queries.MOST)
         items, total = await self._journal.read(lambda db: (quarantine.entries(db, limit), queries.quarantined(db)))
+        if not sees_patients(request):
+            items = [masks.entry(item) for item in items]
         return answer({"items": items, "total": total})
 
     async def retry(self, request: Request) -> Response:
@@ -127,16 +147,19 @@ class Api:
             raise ApiError(400, "Last-Event-ID is a seq", "Send a whole number.")
         after = int(given) if given else self._journal.observations.at
         return StreamingResponse(
-            self._events(after), media_type="text/event-stream", headers={"cache-control": "no-store"}
+            self._events(after, signed_in(request)),
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store"},
         )
 
-    async def _events(self, after: int) -> AsyncIterator[bytes]:
+    async def _events(self, after: int, who: Who | None) -> AsyncIterator[bytes]:
         """The client's own pace is the back-pressure: nothing is read that it has not taken."""
         yield b"retry: 2000\n\n"
-        while not self._hub.closing.is_set():
+        while not self._hub.closing.is_set() and self._stands(who):
             rows = await self._journal.rows(after, STREAM_CHUNK)
             for seq, body in rows:
-                yield b"id: %d\ndata: %b\n\n" % (seq, with_seq(seq, body))
+                told = with_seq(seq, body)
+                yield b"id: %d\ndata: %b\n\n" % (seq, told if who is None or who.patients else masks.masked(told))
                 after = seq
             if rows:
                 continue
@@ -145,9 +168,12 @@ class Api:
 
     async def live(self, socket: WebSocket) -> None:
         await socket.accept()
+        who = signed_in(socket)
 
         async def send() -> None:
-            async for message in self._hub.messages():
+            async for message in self._hub.messages(masked=not sees_patients(socket)):
+                if not self._stands(who):
+                    return
                 await socket.send_text(message.decode())
 
         async def gone() -> None:
@@ -155,6 +181,9 @@ class Api:
                 pass
 
         await _first(send(), gone())
+
+    def _stands(self, who: Who | None) -> bool:
+        return self._people is None or self._people.stands(who)
 
 
 async def _first(*waits: Coroutine[Any, Any, Any], within: float | None = None) -> bool:
@@ -192,34 +221,23 @@ async def _refused(_request: Request, error: Exception) -> Response:
     return answer({"error": "this could not be answered", "remedy": "See the gateway's log."}, 500)
 
 
-def build(views: AppViews, hub: Hub, options: HttpOptions) -> Guard:
+def build(views: AppViews, hub: Hub, options: HttpOptions, people: People | None = None) -> Guard:
     """The ASGI application."""
-    api = Api(views, hub)
+    api, sign_in = Api(views, hub, people), SignIn(options, people)
     routes: list[BaseRoute] = [
-        Route(path, handler, methods=[method]) for (path, method), handler in api.handlers().items()
+        Route(path, allowed(path, method, handler, views.journal), methods=[method])
+        for (path, method), handler in {**api.handlers(), **sign_in.handlers()}.items()
     ]
 
     async def index(_request: Request) -> Response:
         return FileResponse(PAGES / "index.html", headers={"cache-control": "no-cache"})
 
-    async def login(request: Request) -> Response:
-        if request.method == "GET":
-            return FileResponse(PAGES / "login.html")
-        token = parse_qs((await sent(request)).decode(errors="replace")).get("token", [""])[0].strip()
-        if not guard.right(token.encode()):
-            return RedirectResponse("/login", 303)
-        response = RedirectResponse("/", 303)
-        response.set_cookie(
-            COOKIE, cookie_value(token), httponly=True, samesite="strict", secure=options.tls_cert is not None
-        )
-        return response
-
     routes += [
         WebSocketRoute("/api/v1/live", api.live),
         Route("/", index),
-        Route("/login", login, methods=["GET", "POST"]),
+        Route("/login", sign_in.login, methods=["GET", "POST"]),
         Mount("/static", StaticFiles(directory=PAGES)),
     ]
     handlers = {ApiError: _refused, HTTPException: _refused, Exception: _refused}
-    guard = Guard(Starlette(routes=routes, exception_handlers=handlers), options)
+    sign_in.guard = guard = Guard(Starlette(routes=routes, exception_handlers=handlers), options, people)
     return guard

@@ -1,4 +1,4 @@
-"""What the API reads from the journal: observations, series, raw messages. Runs in reader threads."""
+"""What the API reads from the journal: observations, raw messages. Runs in reader threads."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from gateway.journal.transaction import read_message
 from gateway.wire_text import readable
 
 MOST = 5000  # observations in one answer
-MOST_POINTS = 4000
 MANY = 1000  # observations of a series: whoever asks for the newest finds them soon
 STATES = ("part", "whole", "broken off", "refused")
 
@@ -100,30 +99,6 @@ class Standing:
 
 def standing(db: sqlite3.Connection) -> Standing:
     return Standing(dict(db.execute("SELECT name, seq FROM cursor").fetchall()), quarantined(db))
-
-
-def series(db: sqlite3.Connection, device: str, quantity: str, since: int, until: int, points: int) -> dict[str, Any]:
-    """Numbers of one quantity in at most `points` buckets of equal length: time (of the bucket's last value, unix
-    seconds), min, mean, max, count. Buckets without a value are left out: gaps are gaps."""
-    width = max(1, (until - since) // max(1, min(points, MOST_POINTS)))
-    rows = db.execute(
-        "SELECT max(time) / 1e6, min(number), avg(number), max(number), count(*) FROM observation"
-        " WHERE device = ? AND quantity = ? AND time >= ? AND time < ? AND number IS NOT NULL"
-        " GROUP BY (time - ?) / ? ORDER BY 1",
-        (device, quantity, since, until, since, width),
-    ).fetchall()
-    unit = db.execute(
-        "SELECT json_extract(body, '$.unit') FROM observation WHERE device = ? AND quantity = ?"
-        " ORDER BY time DESC LIMIT 1",
-        (device, quantity),
-    ).fetchone()
-    return {
-        "device": device,
-        "quantity": quantity,
-        "unit": unit[0] if unit else None,
-        "bucket": width / 1e6,
-        "points": [list(row) for row in rows],
-    }
 
 
 def raw(db: sqlite3.Connection, raw_id: int) -> dict[str, Any] | None:
