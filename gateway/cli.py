@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import click
 
-from gateway import cli_alarms, cli_engineer, cli_journal, cli_notify, cli_qc, cli_report
+from gateway import cli_alarms, cli_engineer, cli_journal, cli_notify, cli_people, cli_qc, cli_report, cli_watch
 from gateway.command import ASKED_WRONGLY, FOUND_A_PROBLEM, Commands, config_option, json_option, load, report, table
 
 
@@ -33,8 +33,10 @@ for command in (
     cli_journal.salvage,
     cli_journal.sinks,
     cli_notify.notify,
+    cli_people.people,
     cli_qc.qc,
     cli_report.report_,
+    cli_watch.watch,
 ):
     main.add_command(command)
 
