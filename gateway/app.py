@@ -244,7 +244,7 @@ class App:
         if devices or brokers or quality or any(getattr(old, name) != getattr(new, name) for name in ALARMING):
             await self.supervisor.stop("alarms")
             self.supervisor.start("alarms", self._run_alarms)
-        unchanged = [name for name in ("gateway", "http") if getattr(old, name) != getattr(new, name)]
+        unchanged = [name for name in ("gateway", "http", "people") if getattr(old, name) != getattr(new, name)]
         if unchanged:
             log.warning("these tables take effect at the next start", tables=unchanged)
         changed = sorted(devices | sinks | brokers | quality)

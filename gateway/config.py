@@ -32,6 +32,7 @@ from gateway.links.listen import conflicts
 from gateway.links.options import BrokerOptions, LinkOptions, TcpListenOptions
 from gateway.normalise import DeviceSettings
 from gateway.notify.options import AlarmTest, HeartbeatOptions, NotifierOptions
+from gateway.people.options import PeopleOptions, read_people
 from gateway.pulse import SIGNS
 from gateway.qc.options import (
     SECTIONS,
@@ -100,6 +101,7 @@ class Config(Strict):
     gateway: GatewayOptions = GatewayOptions()
     journal: JournalOptions = JournalOptions()
     http: HttpOptions = HttpOptions()
+    people: PeopleOptions | None = None
     brokers: tuple[BrokerOptions, ...] = ()
     devices: tuple[Device, ...] = ()
     sinks: tuple[SinkOptions, ...] = ()
@@ -190,10 +192,17 @@ def parse(text: str, file: str = "assaygate.toml") -> Config:
         _explain(error, (), Config, problems)
         config = Config()
     problems.stop()
-    config = config.model_copy(update={"devices": tuple(devices)})
+    config = config.model_copy(update={"devices": tuple(devices), "people": _found(config.people, file)})
     _cross_check(config, problems)
     problems.stop()
     return config
+
+
+def _found(people: PeopleOptions | None, file: str) -> PeopleOptions | None:
+    """With the file of people found from the folder of the configuration."""
+    if people is None or people.file is None:
+        return people
+    return people.model_copy(update={"file": Path(file).parent / people.file})
 
 
 def _toml_error(file: str, text: str, error: tomllib.TOMLDecodeError) -> str:
@@ -263,6 +272,7 @@ def _cross_check(config: Config, problems: _Problems) -> None:
             problems.add(
                 ("sinks", number, "broker"), f"no broker is called {sink.broker!r}. {_suggest(sink.broker, brokers)}"
             )
+    _check_people(config, problems)
     _check_quality_control(config, problems)
     _check_alarms(config, problems)
     _check_notifiers(config, problems)
@@ -276,6 +286,18 @@ def _cross_check(config: Config, problems: _Problems) -> None:
                 ("devices", number, "link", "port"),
                 f"{device.link.port} already belongs to {other}. One serial port serves one device.",
             )
+
+
+def _check_people(config: Config, problems: _Problems) -> None:
+    if config.people is None or config.people.file is None:
+        return
+    try:
+        read_people(config.people.file)
+    except ValueError as error:
+        problems.add(("people", "file"), str(error))
+    if not config.http.loopback and config.http.tls_cert is None:
+        message = "passwords would cross the network readable. Write tls_cert and tls_key in [http], or listen on"
+        problems.add(("people", "file"), f"{message} 127.0.0.1 behind a proxy that speaks TLS.")
 
 
 def _check_quality_control(config: Config, problems: _Problems) -> None:

@@ -7,9 +7,10 @@ from typing import Any, Final, TypeVar
 
 import orjson
 from pydantic import BaseModel, ValidationError
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
+from gateway.people.roles import Who
 from gateway.reports import moment
 
 MOST_BODY: Final = 65_536
@@ -77,9 +78,32 @@ async def sent(request: Request) -> bytes:
     return whole
 
 
+def signed_in(request: HTTPConnection) -> Who | None:
+    """Who asks; None where no people are configured."""
+    who: Who | None = request.scope.get("person")
+    return who
+
+
+def sees_patients(request: HTTPConnection) -> bool:
+    who = signed_in(request)
+    return who is None or who.patients
+
+
+def person(request: Request, sent: bytes, model: type[BaseModel]) -> bytes:
+    """What was sent with `by` as it is: where people are configured whoever has signed in, whatever was sent."""
+    who = signed_in(request)
+    if who is None or "by" not in model.model_fields:
+        return sent
+    try:
+        told = orjson.loads(sent)
+    except orjson.JSONDecodeError:
+        return sent  # the model says what is wrong with it
+    return orjson.dumps({**told, "by": who.name}) if isinstance(told, dict) else sent
+
+
 async def body(request: Request, model: type[Asked]) -> Asked:
     try:
-        return model.model_validate_json(await sent(request) or b"{}")
+        return model.model_validate_json(person(request, await sent(request) or b"{}", model))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from gateway.journal.export import with_seq
+from gateway.people.masks import masked as mask
 from gateway.web import queries
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ FLOOD = 1.0  # seconds between snapshots while more comes than a delta may hold
 class Page:
     """One open page."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, masked: bool) -> None:
+        self.masked = masked  # its person may not see patients
         self.queue: asyncio.Queue[bytes] = asyncio.Queue(MOST_WAITING)
         self.behind = False
 
@@ -60,28 +62,30 @@ class Hub:
             group.create_task(self._follow(), name="live-observations")
             group.create_task(self._beat(), name="live-beat")
 
-    async def messages(self) -> AsyncIterator[bytes]:
-        """What one page is sent, from its snapshot on."""
-        page = Page()
+    async def messages(self, *, masked: bool = False) -> AsyncIterator[bytes]:
+        """What one page is sent, from its snapshot on; `masked`: without patients."""
+        page = Page(masked=masked)
         self._pages.add(page)
         try:
-            yield await self.snapshot()
+            yield await self.snapshot(masked=masked)
             while True:
                 message = await page.queue.get()
                 if page.behind:
                     while not page.queue.empty():
                         page.queue.get_nowait()
                     page.behind = False
-                    message = await self.snapshot()
+                    message = await self.snapshot(masked=masked)
                 yield message
         finally:
             self._pages.discard(page)
 
-    async def snapshot(self) -> bytes:
+    async def snapshot(self, *, masked: bool = False) -> bytes:
         """Everything a page shows, as of one seq."""
         devices = self._views.devices()
         names = [device["id"] for device in devices]
         seq, values, results, sparks = await self._journal.read(lambda db: _read(db, names))
+        if masked:
+            values, results = [mask(one) for one in values], [mask(one) for one in results]
         parts = {
             "type": "snapshot",
             "seq": seq,
@@ -115,8 +119,10 @@ class Hub:
                 await asyncio.sleep(FLOOD)
                 continue
             self._at = rows[-1][0]
-            items = b",".join(with_seq(seq, body) for seq, body in rows)
-            self._offer(b'{"type":"delta","seq":%d,"items":[%b]}' % (self._at, items))
+            items = [with_seq(seq, body) for seq, body in rows]
+            self._offer(_delta(self._at, items), masked=False)
+            if any(page.masked for page in self._pages):
+                self._offer(_delta(self._at, [mask(one) for one in items]), masked=True)
 
     async def _beat(self) -> None:
         """States of links, sinks and parts each beat; alarms as soon as they change."""
@@ -139,9 +145,18 @@ class Hub:
                 }
                 self._offer(orjson.dumps(beat))
 
-    def _offer(self, message: bytes) -> None:
+    def _suppressions(self) -> list[dict[str, Any]]:
+        return self._views.alarms.suppressed() if self._views.alarms else []
+
+    def _offer(self, message: bytes, *, masked: bool | None = None) -> None:
+        """To every page; to those that are masked or are not."""
         for page in self._pages:
-            page.offer(message)
+            if masked is None or page.masked is masked:
+                page.offer(message)
+
+
+def _delta(at: int, items: list[bytes]) -> bytes:
+    return b'{"type":"delta","seq":%d,"items":[%b]}' % (at, b",".join(items))
 
 
 def _read(

@@ -83,6 +83,8 @@ ENDPOINTS: Final = (
     Endpoint("/healthz", "GET", "Alive"),
     Endpoint("/readyz", "GET", "Every part working; 503 with the parts that are not"),
     Endpoint("/metrics", "GET", "Prometheus metrics"),
+    Endpoint("/api/v1/person", "GET", "Who is signed in, how, and what role that is"),
+    Endpoint("/api/v1/sign-out", "POST", "End the session this is asked in"),
     Endpoint("/api/v1/devices", "GET", "Devices and the state of their links", items="Device"),
     Endpoint(
         "/api/v1/observations", "GET", "Observations, newest last; `next` is the `after` to go on with",

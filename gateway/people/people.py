@@ -1,0 +1,271 @@
+"""The people of one gateway: who has signed in, who may try to, and what the audit chain is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import orjson
+import structlog
+
+from gateway.journal.store import Journal
+from gateway.people import passwords
+from gateway.people.files import put
+from gateway.people.lockout import Lockout
+from gateway.people.options import PeopleOptions, Person, read_people
+from gateway.people.roles import RANK, Role, Who
+from gateway.people.sessions import Session, Sessions, key_of
+
+log = structlog.get_logger()
+
+FILE: Final = "sessions.json"  # in the data directory
+LOOK: Final = 1.0  # seconds between looks at the file of people
+SAVE: Final = 60.0  # seconds between notes of when sessions were used
+AT_ONCE: Final = 2  # passwords tried at the same time: each takes a processor and 64 MiB
+MOST_WAITING: Final = 16
+MOST_NAME: Final = 200  # characters of a name that are looked at
+FORWARDED: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via")  # somebody stands between
+Headers = Iterable[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No session. `wait`: seconds until a further try is heard."""
+
+    wait: float = 0.0
+
+
+class BusyError(Exception):
+    """Too many passwords are being tried at once."""
+
+
+class People:
+    """Sessions, lock-out and the file of people, on one event loop.
+
+    `clock` gives unix seconds, which outlive a restart; `ticks` seconds that no setting of the clock moves.
+    """
+
+    def __init__(
+        self,
+        options: PeopleOptions,
+        journal: Journal,
+        token: str | None,
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.options = options
+        self._journal = journal
+        self._token = token.encode() if token else None
+        self._clock, self._ticks = clock, ticks
+        self._people: Mapping[str, Person] = {}
+        self._seen: object = None  # of the file: when it was looked at
+        self._decoy = ""
+        self._sessions = Sessions(options.idle, options.longest, self._stamp)
+        self._lockout = Lockout()
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._trying = 0
+        self._saving = asyncio.Lock()
+        self._path = journal.path.parent / FILE
+
+    # ---- parts
+
+    async def open(self) -> None:
+        """Read the file of people, and the sessions there were. Errors: ValueError."""
+        if self.options.file is None:
+            return
+        self._seen = await asyncio.to_thread(_state, self.options.file)
+        self._people = await asyncio.to_thread(read_people, self.options.file)
+        like = next((one.password for one in self._people.values()), None)
+        self._decoy = await asyncio.to_thread(passwords.decoy, like)
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):  # none, or not ours: all sign in anew
+            self._sessions.load(orjson.loads(await asyncio.to_thread(self._path.read_bytes)), self._clock())
+
+    async def run(self) -> None:
+        """Follow the file of people, and note when sessions were used, until cancelled."""
+        if self.options.file is None:
+            await asyncio.Event().wait()
+            return
+        noted = time.monotonic()
+        while True:
+            await asyncio.sleep(LOOK)
+            await self._look(self.options.file)
+            if time.monotonic() - noted > SAVE:
+                noted = time.monotonic()
+                await self._save()
+
+    async def _look(self, path: Path) -> None:
+        state = await asyncio.to_thread(_state, path)
+        if state == self._seen:
+            return
+        self._seen = state
+        try:
+            self._people = await asyncio.to_thread(read_people, path)
+        except ValueError as error:
+            log.warning("the file of people is not taken up: the former is in force", problem=str(error))
+            return
+        log.info("the file of people is taken up", people=len(self._people))
+        await self._save()
+
+    async def _save(self) -> None:
+        async with self._saving:
+            self._sessions.expire(self._clock())
+            text = orjson.dumps(self._sessions.dump())
+            try:
+                await asyncio.to_thread(put, self._path, text)
+            except OSError as error:
+                log.warning("sessions are not kept: a restart signs people out", problem=str(error))
+
+    # ---- who asks
+
+    def who(self, peer: str, headers: Headers, *, local_name: bool) -> Who | None:
+        """Who asks from the address `peer`; None: nobody we know. `local_name`: the browser was told a name of this
+        machine, so no page elsewhere sent it here."""
+        given: dict[bytes, list[bytes]] = {}
+        for name, value in headers:
+            given.setdefault(name, []).append(value)
+        if b"authorization" in given:
+            return self._program(given[b"authorization"])
+        if self.options.proxy_header:
+            named = given.get(self.options.proxy_header.lower().encode())
+            if named or self._is_proxy(peer):
+                return self._named(named or []) if self._is_proxy(peer) else None
+        elif found := self._session(given.get(b"cookie", [])):
+            key, session = found
+            return self._who(session.name, self._people[session.name].role, "password", key)
+        alone = local_name and is_loopback(peer) and not self._is_proxy(peer)
+        return self._who("loopback", Role.VIEWER, "loopback") if alone and not given.keys() & {*FORWARDED} else None
+
+    def stands(self, who: Who | None) -> bool:
+        """Whether a connection that was opened as somebody may go on."""
+        return who is None or not who.session or self._sessions.find(who.session, self._clock()) is not None
+
+    def used(self, who: Who) -> None:
+        """Somebody did something, as opposed to a page that lies open."""
+        self._sessions.use(who.session, self._clock())
+
+    def address(self, peer: str, headers: Headers) -> str:
+        """Where a visitor is: behind a proxy of ours, what that one says last."""
+        said = [value for name, value in headers if name == b"x-forwarded-for"]
+        if said and self._is_proxy(peer):
+            return said[-1].decode("latin-1").rpartition(",")[2].strip()[:64]
+        return peer
+
+    def _who(self, name: str, role: Role, how: str, session: str = "") -> Who:
+        return Who(name, role, how, RANK[role] >= RANK[self.options.patients], session)
+
+    def _program(self, given: list[bytes]) -> Who | None:
+        kind, _, token = given[0].partition(b" ")
+        if len(given) > 1 or kind.lower() != b"bearer" or self._token is None:
+            return None
+        right = hmac.compare_digest(token.strip().decode("latin-1").encode("latin-1"), self._token)
+        return self._who("token", self.options.token_role, "token") if right else None
+
+    def _named(self, named: list[bytes]) -> Who | None:
+        """The one name a proxy gives: two would be one of the visitor's own making."""
+        if len(named) != 1:
+            return None
+        name = named[0].decode("utf-8", "replace").strip()
+        role = self.options.roles.get(name)
+        return self._who(name, role, "proxy") if role else None
+
+    def _session(self, cookies: list[bytes]) -> tuple[str, Session] | None:
+        for pair in b";".join(cookies).split(b";"):
+            name, _, value = pair.strip().partition(b"=")
+            if name.decode("latin-1") in (COOKIE, SECURE_COOKIE):
+                key = key_of(value.decode("latin-1"))
+                if session := self._sessions.find(key, self._clock()):
+                    return key, session
+        return None
+
+    def _is_proxy(self, peer: str) -> bool:
+        try:
+            address = ipaddress.ip_address(peer)
+        except ValueError:
+            return False
+        if isinstance(address, ipaddress.IPv6Address):
+            address = address.ipv4_mapped or address
+        return any(address in network for network in self.options.proxy)
+
+    # ---- signing in and out
+
+    async def sign_in(self, name: str, password: str, address: str) -> str | Refused:
+        """What the browser is to hold. Errors: BusyError."""
+        name, now = name[:MOST_NAME], self._ticks()
+        known = is_loopback(address) or self._sessions.at(name, address, self._clock())
+        if wait := self._lockout.wait(name, address, now, known=known):
+            return Refused(wait)
+        if self._trying >= MOST_WAITING:
+            raise BusyError
+        wait = self._lockout.begin(name, address, now, known=known)
+        person = self._people.get(name)
+        self._trying += 1
+        try:
+            async with self._turns:
+                kept = person.password if person else self._decoy
+                right = await asyncio.to_thread(passwords.fits, kept, password)
+        finally:
+            self._trying -= 1
+        if not right or person is None or self._people.get(name) != person:
+            shown = name if person else self._unknown(name)
+            action = "person.locked" if wait else "person.refused"
+            await self._journal.write(lambda t: t.audit(action, name=shown, address=address, wait=round(wait)))
+            return Refused(wait)
+        self._lockout.right(name, address)
+        role = str(person.role)
+        await self._journal.write(
+            lambda t: t.audit("person.signed_in", by=name, how="password", role=role, address=address)
+        )
+        token = self._sessions.begin(name, address, self._clock())
+        await self._save()
+        return token
+
+    async def sign_out(self, who: Who) -> None:
+        """End the session somebody asks in."""
+        if not who.session:
+            return
+        self._sessions.end(who.session)
+        await self._save()
+        await self._journal.write(lambda t: t.audit("person.signed_out", by=who.name, how=who.how))
+
+    def _unknown(self, name: str) -> str:
+        """People type passwords where names belong, and the audit chain cannot be erased: of an unknown name it says
+        only whether it is the same again."""
+        return (
+            "unknown "
+            + hmac.digest(self._journal.secret, b"name" + name.encode("utf-8", "replace"), "sha256").hex()[:8]
+        )
+
+    def _stamp(self, name: str) -> str | None:
+        person = self._people.get(name)
+        return hashlib.sha256(f"{person.role}\0{person.password}".encode()).hexdigest() if person else None
+
+
+COOKIE: Final = "assaygate"
+SECURE_COOKIE: Final = "__Host-assaygate"  # browsers take it over TLS alone, and from no other name (RFC 6265bis 4.1.3)
+
+
+def is_loopback(address: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address):
+        found = found.ipv4_mapped or found
+    return found.is_loopback
+
+
+def _state(path: Path) -> object:
+    """What differs once a file was changed."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        return error.errno
+    return found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode
