@@ -159,7 +159,7 @@ class Outbox:
         """What is to be told now, as one message."""
         ripe = [one for one in self._waiting.values() if not 0 <= now - one.at < GATHER]  # or the clock was put back
         critical = [one for one in ripe if one.critical]
-        summary = not self.flood or not 0 < self._digest_at - now <= DIGEST
+        summary = not self.flood or now >= self._digest_at  # a clock that was put back ends the flood
         rest = [one for one in ripe if not one.critical] if summary and len(critical) < MOST_CRITICAL else []
         return critical[:MOST_CRITICAL] + rest
 

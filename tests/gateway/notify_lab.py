@@ -56,13 +56,14 @@ class Lab:
         given = {"id": name, "when": {"above": 1.0}, "notify": ["oncall"], "priority": "high"} | more
         return AlarmOptions.model_validate(given)
 
-    def rise(self, name: str = "warm", **more: Any) -> None:
+    def rise(self, name: str = "warm", *, already_over: bool = False, **more: Any) -> None:
         options = self.options(name, **more)
         view = AlarmView(
             id=name, alarm=name, device="freezer-3", quantity="temperature", state="unacknowledged",
             priority=str(options.priority), title=options.title or name,
             text=options.text or "Move the samples.", raised=rfc3339(self.now),
-            cleared=None, acknowledged_at=None, acknowledged_by="", comment="", shelved_until=None,
+            cleared=rfc3339(self.now) if already_over else None,
+            acknowledged_at=None, acknowledged_by="", comment="", shelved_until=None,
             **{field: "" for field in AlarmView.__dataclass_fields__ if field in ("shelved_by", "aside_by")},
             **_further(), value=-60.0, limit=-70.0, explanation="-60 is above -70",
         )  # fmt: skip

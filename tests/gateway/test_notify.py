@@ -268,6 +268,18 @@ def test_after_an_outage_what_is_still_on_is_told_and_what_went_in_one_line() ->
     assert len(lines) == 2
 
 
+def test_what_becomes_known_when_it_is_over_is_told_as_that() -> None:
+    lab = Lab()
+    lab.rise("known-late", already_over=True)
+    lab.wait(60)
+    lab.rise("warm")
+    lab.wait(5)
+    assert lab.titles("oncall")[0] == "HIGH over meanwhile: known-late freezer-3 temperature"
+    assert lab.heard["oncall"][0].text.startswith(
+        "Over meanwhile: known-late freezer-3 temperature (2026-03-02T12:00:00"
+    )
+
+
 def test_what_went_while_its_message_was_on_its_way_is_told_as_cleared() -> None:
     lab = Lab()
     lab.rise()

@@ -32,7 +32,7 @@ def night(at: str = "2026-03-02 23:00") -> Lab:
 
 def test_in_quiet_hours_only_the_gravest_is_told_and_the_rest_in_the_morning_if_it_is_still_true() -> None:
     lab = night()
-    lab.rise("warm")
+    lab.rise("warm", remind="10m")
     lab.rise("dying", priority="critical")
     lab.rise("passing")
     lab.wait(60)
@@ -49,6 +49,22 @@ def test_what_was_told_before_the_quiet_hours_and_went_in_them_is_told_in_the_mo
     lab.rise()
     lab.until(moment("2026-03-03 01:00", KARACHI))
     lab.fall()
+    lab.until(moment("2026-03-03 07:01", KARACHI))
+    assert [title.split()[1] for title in lab.titles("oncall")] == ["raised:", "cleared:"]
+
+
+def test_what_came_and_went_again_in_the_quiet_hours_is_told_as_cleared_to_whoever_knew_of_it() -> None:
+    lab = night("2026-03-02 21:50")
+    lab.rise()
+    lab.wait(60)
+    lab.acknowledge()
+    for hour in (23, 24):
+        lab.until(moment(f"2026-03-0{2 + hour // 24} {hour % 24:02}:00", KARACHI))
+        lab.fall()
+        lab.wait(60)
+        if hour == 23:
+            lab.rise()
+            lab.wait(60)
     lab.until(moment("2026-03-03 07:01", KARACHI))
     assert [title.split()[1] for title in lab.titles("oncall")] == ["raised:", "cleared:"]
 
@@ -194,6 +210,14 @@ def test_a_weekly_test_that_nobody_answers_is_said_so_and_the_next_is_sent_all_t
     lab.acknowledge(PATH_TEST)
     lab.look()
     assert lab.actions()["test.answered"] == 1
+
+
+def test_a_clock_that_is_put_back_leaves_no_test_without_an_answer_unnoticed() -> None:
+    lab = Weekly(TESTED, moment("2026-03-01 12:00", BERLIN))
+    lab.until(moment("2026-03-02 09:05", BERLIN))
+    lab.now -= 2 * 86_400
+    lab.wait(2 * 3600, 30)
+    assert lab.actions()["test.unanswered"] == 1
 
 
 def test_tests_that_were_missed_are_made_up_for_once() -> None:
