@@ -91,6 +91,7 @@ class Hub:
             "seq": seq,
             "devices": devices,
             "alarms": self._views.open_alarms(),
+            "suppressions": self._suppressions(),
             "sinks": self._views.sinks(),
             **self._views.status(),
         }
@@ -133,7 +134,8 @@ class Hub:
             alarms = self._views.alarms
             if self._pages and alarms and shown != (alarms, alarms.changed.at):
                 shown = (alarms, alarms.changed.at)  # a new configuration brings another engine
-                self._offer(orjson.dumps({"type": "alarms", "items": self._views.open_alarms()}))
+                told = {"items": self._views.open_alarms(), "suppressions": self._suppressions()}
+                self._offer(orjson.dumps({"type": "alarms", **told}))
             now = time.monotonic()
             if self._pages and now >= next_beat:
                 next_beat = now + BEAT

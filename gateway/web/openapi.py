@@ -120,6 +120,7 @@ ENDPOINTS: Final = (
     Endpoint("/api/v1/observations/{id}/read-back", "POST", "Somebody was told a critical value", (), ReadBack),
     Endpoint("/api/v1/reports/{id}", "GET", "A device over a period: excursions, gaps, alarms; html, csv, pdf or json",
              ("quantity", "since", "until", "low", "high", "timezone", "gap", "format", "unstamped")),
+    Endpoint("/api/v1/notifiers", "GET", "Who is told, what fails, and the weekly test; never an address"),
     Endpoint("/api/v1/notifiers/{id}/test", "POST", "Send one message, marked as a test; 502 and why", (), Person),
     Endpoint("/api/v1/notifiers/{id}/mute", "POST", "Silence a sounder for a time, or until a new alarm", (), Mute),
     Endpoint("/api/v1/stream", "GET", "Server-sent events: every observation, from Last-Event-ID (a seq) on"),

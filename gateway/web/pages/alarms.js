@@ -2,6 +2,7 @@
 
 import { badge } from "./badge.js";
 import { byId, h, mark, say } from "./dom.js";
+import { explain, readable } from "./explain.js";
 import { ask } from "./live.js";
 import { asked, attempt, person } from "./people.js";
 import { inSight } from "./state.js";
@@ -30,11 +31,6 @@ function standing(alarm) {
     default:
       return alarm.respond_by ? `Act before ${when(alarm.respond_by)}` : "";
   }
-}
-
-/** Rules write UCUM; people read °C. @param {string} text */
-function readable(text) {
-  return text.replaceAll(/(\d) Cel\b/g, "$1 °C");
 }
 
 const SHELVABLE = new Set(["unacknowledged", "acknowledged", "returned-unacknowledged"]);
@@ -128,17 +124,18 @@ export class Alarms {
     const add = (/** @type {string} */ word, /** @type {() => void} */ act) =>
       buttons.append(h("button", { type: "button", click: act, "aria-label": `${word}: ${label}` }, word));
     if (alarm.state.endsWith("unacknowledged")) {
-      add("Acknowledge", () => this.#act(async () => ask(`${path}/acknowledge`, { by: await person(), comment: "" })));
+      add("Acknowledge", () => this.act(async () => ask(`${path}/acknowledge`, { by: await person(), comment: "" })));
     }
     if (alarm.state === "shelved") {
-      add("Unshelve", () => this.#act(async () => ask(`${path}/unshelve`, { by: await person() })));
+      add("Unshelve", () => this.act(async () => ask(`${path}/unshelve`, { by: await person() })));
     } else if (alarm.state === "out-of-service") {
-      add("Into service", () => this.#act(async () => ask(`${path}/in-service`, { by: await person() })));
+      add("Into service", () => this.act(async () => ask(`${path}/in-service`, { by: await person() })));
     } else if (alarm.state === "latched-acknowledged") {
-      add("Reset", () => this.#act(async () => ask(`${path}/reset`, { by: await person(), comment: "" })));
+      add("Reset", () => this.act(async () => ask(`${path}/reset`, { by: await person(), comment: "" })));
     } else if (SHELVABLE.has(alarm.state)) {
-      add("Shelve", () => this.#act(async () => ask(`${path}/shelve`, { by: await person(), ...(await asked(label)) })));
+      add("Shelve", () => this.act(async () => ask(`${path}/shelve`, { by: await person(), ...(await asked(label)) })));
     }
+    add("More", () => explain(alarm.id, this.state, this));
     const state = standing(alarm);
     return h(
       "li", { class: `alarm ${alarm.priority} ${alarm.state}`, "data-id": alarm.id },
@@ -163,12 +160,12 @@ export class Alarms {
     );
   }
 
-  /** @param {() => Promise<any>} act */
-  async #act(act) {
+  /** Do something that is answered by what stands then; true when it was done. @param {() => Promise<any>} act */
+  async act(act) {
     const answer = await attempt(act);
-    if (answer) {
-      this.state.alarms = answer.items;
-      this.draw();
-    }
+    if (!answer) return false;
+    this.state.standing(answer);
+    this.draw();
+    return true;
   }
 }

@@ -1,17 +1,19 @@
 /** The technicians' page: connects the live data with what is drawn. */
 
 import { Alarms } from "./alarms.js";
+import { Care } from "./care.js";
 import { DeviceView } from "./device.js";
 import { byId, mark, say } from "./dom.js";
 import { quarantine, stores } from "./lists.js";
 import { Live } from "./live.js";
 import * as people from "./people.js";
+import { Quality } from "./quality.js";
 import { Results } from "./results.js";
 import { inSight, State, withoutData } from "./state.js";
 import { Tiles } from "./tiles.js";
 import { clock, counted } from "./words.js";
 
-const QUARANTINE_EVERY = 10_000;
+const READ_EVERY = 10_000; // ms between looks at what does not come by itself
 
 const state = new State();
 const view = new DeviceView(state);
@@ -19,6 +21,8 @@ const show = (/** @type {string} */ device, /** @type {string} */ quantity) => v
 const alarms = new Alarms(state, show);
 const tiles = new Tiles(state, show);
 const results = new Results(state);
+const quality = new Quality(state);
+const care = new Care(state, alarms);
 
 /** @type {Set<string> | null} devices to draw; null for all */
 let changed = new Set();
@@ -40,6 +44,7 @@ function draw() {
   tiles.draw(now);
   results.draw();
   view.draw();
+  care.draw();
   stores(state);
   head();
   tick();
@@ -74,9 +79,18 @@ function tick() {
   say(byId("clock"), clock(new Date(state.now() * 1000)));
 }
 
+function look() {
+  quarantine();
+  quality.read();
+  care.read();
+}
+
 people.start();
-new Live((message) => soon(state.take(message)), old);
+new Live((message) => {
+  soon(state.take(message));
+  quality.take(message);
+}, old);
 setInterval(tick, 1000);
-setInterval(quarantine, QUARANTINE_EVERY);
-addEventListener("visibilitychange", quarantine);
-quarantine();
+setInterval(look, READ_EVERY);
+addEventListener("visibilitychange", look);
+look();

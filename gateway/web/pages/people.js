@@ -1,6 +1,6 @@
 /** What the page asks people, and what it tells them back. */
 
-import { byId, say } from "./dom.js";
+import { byId, h, say } from "./dom.js";
 import { Refusal } from "./live.js";
 
 const NAME = "assaygate.person";
@@ -49,6 +49,60 @@ export async function asked(what) {
 }
 
 /**
+ * One question of a form.
+ * @typedef {object} Field
+ * @property {string} name
+ * @property {string} label
+ * @property {"text" | "choice" | "check" | "moment"} kind
+ * @property {boolean} [needed] a text that must not be blank
+ * @property {[string | number, string][]} [choices] value and word; the first is chosen
+ */
+
+export const REASON = /** @type {Field} */ ({ name: "why", label: "Because", kind: "text", needed: true });
+export const COMMENT = /** @type {Field} */ ({ name: "comment", label: "Comment", kind: "text" });
+
+/** @param {Field} field */
+function control(field) {
+  switch (field.kind) {
+    case "choice":
+      return h("select", { name: field.name }, ...(field.choices ?? []).map(([value, word]) => h("option", { value, dir: "auto" }, word)));
+    case "check":
+      return h("input", { name: field.name, type: "checkbox" });
+    case "moment":
+      return h("input", { name: field.name, type: "datetime-local", value: local(new Date()), required: true });
+    default:
+      return h("input", { name: field.name, maxlength: 1000, dir: "auto", ...(field.needed && { required: true, pattern: ".*\\S.*", title: "Something must be written here" }) });
+  }
+}
+
+/** @param {Date} at as a field for moments wants it, by the wall clock here */
+function local(at) {
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
+/**
+ * Ask by a form: what was answered, by the fields' names. Errors: Never.
+ * @param {string} title
+ * @param {string} what it is about
+ * @param {string} word on the button
+ * @param {...Field} fields
+ * @returns {Promise<Record<string, any>>}
+ */
+export async function filled(title, what, word, ...fields) {
+  const controls = /** @type {HTMLInputElement[]} */ (fields.map(control));
+  say(byId("ask-form-title"), title);
+  say(byId("ask-form-what"), what);
+  say(byId("ask-form-word"), word);
+  byId("ask-form-fields").replaceChildren(...fields.map((field, place) =>
+    h("label", { class: field.kind === "check" ? "check" : "" }, ...(field.kind === "check" ? [controls[place], field.label] : [field.label, controls[place]]))));
+  await answered(byId("ask-form"));
+  return Object.fromEntries(fields.map((field, place) => {
+    const one = controls[place];
+    return [field.name, field.kind === "check" ? one.checked : field.kind === "moment" ? new Date(one.value).toISOString() : one.value.trim()];
+  }));
+}
+
+/**
  * Do something and say so where it could not be done.
  * @template T
  * @param {() => Promise<T>} act
@@ -69,6 +123,8 @@ let clearing = 0;
 /** @param {string} text shown for a while at the foot of the page */
 export function tell(text) {
   const said = byId("said");
+  // What lies beside an open dialog is neither in front of it nor read aloud.
+  ([...document.querySelectorAll("dialog[open]")].pop() ?? document.body).append(said);
   said.textContent = text;
   said.hidden = false;
   clearTimeout(clearing);

@@ -49,6 +49,17 @@
  */
 
 /**
+ * What keeps alarms from being raised; times are RFC 3339.
+ * @typedef {object} Suppression
+ * @property {string} suppression the configured one's id, or "maintenance"
+ * @property {string} device
+ * @property {string | null} since
+ * @property {string | null} until
+ * @property {string} by
+ * @property {string} reason
+ */
+
+/**
  * @typedef {object} Store
  * @property {string} id
  * @property {boolean} connected
@@ -75,6 +86,7 @@ export class State {
     /** @type {Map<string, Map<string, Point[]>>} device, quantity: recent numbers, oldest first */
     this.sparks = new Map();
     /** @type {Alarm[]} */ this.alarms = [];
+    /** @type {Suppression[]} */ this.suppressions = [];
     /** @type {Store[]} */ this.sinks = [];
     /** @type {Observation[]} newest first */ this.results = [];
     /** @type {{part: string, detail: string}[]} */ this.failing = [];
@@ -100,7 +112,7 @@ export class State {
       case "delta":
         return this.#delta(message);
       case "alarms":
-        this.alarms = message.items;
+        this.standing(message);
         return null;
       case "beat":
         this.#status(message);
@@ -108,6 +120,12 @@ export class State {
       default:
         return new Set();
     }
+  }
+
+  /** @param {{items: Alarm[], suppressions: Suppression[]}} told as the gateway answers to whoever acts on an alarm */
+  standing(told) {
+    this.alarms = told.items;
+    this.suppressions = told.suppressions;
   }
 
   /** @param {any} message */
@@ -122,7 +140,7 @@ export class State {
   /** @param {any} message */
   #snapshot(message) {
     this.seq = message.seq;
-    this.alarms = message.alarms;
+    this.standing({ items: message.alarms, suppressions: message.suppressions });
     this.results = message.results.reverse();
     this.values = new Map();
     this.sparks = new Map();
