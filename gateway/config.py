@@ -289,13 +289,18 @@ def _cross_check(config: Config, problems: _Problems) -> None:
 
 
 def _check_people(config: Config, problems: _Problems) -> None:
+    """Whoever can reach the page is asked who they are, and cannot be overheard saying it."""
+    http = config.http
+    if config.people is None and not http.loopback and http.token is None:
+        message = f'{http.listen} can be reached from outside and needs a token. Write token = {{ env = "PAGE_TOKEN" }}'
+        problems.add(("http",), f'{message}, or listen = "127.0.0.1:8470".')
     if config.people is None or config.people.file is None:
         return
     try:
         read_people(config.people.file)
     except ValueError as error:
         problems.add(("people", "file"), str(error))
-    if not config.http.loopback and config.http.tls_cert is None:
+    if not http.loopback and http.tls_cert is None:
         message = "passwords would cross the network readable. Write tls_cert and tls_key in [http], or listen on"
         problems.add(("people", "file"), f"{message} 127.0.0.1 behind a proxy that speaks TLS.")
 

@@ -16,7 +16,9 @@ class HttpOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     listen: str = Field("127.0.0.1:8470", pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$", description="address:port")
-    token: SecretRef | None = Field(None, description="asked of everyone; required unless listening on loopback only")
+    token: SecretRef | None = Field(
+        None, description="asked of everyone; required unless listening on loopback only, or people sign in"
+    )
     tls_cert: Path | None = None
     tls_key: Path | None = None
 
@@ -38,12 +40,7 @@ class HttpOptions(BaseModel):
             return False
 
     @model_validator(mode="after")
-    def _guarded(self) -> HttpOptions:
-        if not self.loopback and self.token is None:
-            raise ValueError(
-                f'{self.listen} can be reached from outside and needs a token. Write token = {{ env = "PAGE_TOKEN" }}, '
-                'or listen = "127.0.0.1:8470".'
-            )
+    def _whole(self) -> HttpOptions:
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ValueError("tls_cert and tls_key go together. Write both or neither.")
         return self
