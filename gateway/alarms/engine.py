@@ -40,6 +40,7 @@ TICK: Final = 1.0
 SAVE_WITHIN: Final = 1.0  # seconds, at a stop
 SAVE_EVERY: Final = 5.0  # seconds the saved place may be behind; transitions are saved at once
 SAVE_EACH: Final = 0.02  # seconds more for each alarm: a thousand with windows are a megabyte
+MOST_RECORDS: Final = 10_000  # while the journal takes none; the log has them all
 LOOK_EVERY: Final = 10.0  # seconds between looks at quarantine
 
 
@@ -63,10 +64,11 @@ class AlarmEngine:
         self._at = 0
         self._saved_at = 0.0
         self._looked_at = 0.0
-        self._records: deque[tuple[str, dict[str, Any]]] = deque()
+        self._records: deque[tuple[str, dict[str, Any]]] = deque(maxlen=MOST_RECORDS)
         self._quarantined = 0
         self._quality: tuple[dict[str, tuple[bool, str]], int] = ({}, 0)
         self._catching_up = True
+        self._unsaved = asyncio.Event()
 
     # ---- running
 
@@ -76,6 +78,7 @@ class AlarmEngine:
         async with asyncio.TaskGroup() as group:
             group.create_task(self.notifications.run(), name="notifiers")
             group.create_task(self._tick(), name="alarms-tick")
+            group.create_task(self._keep(), name="alarms-keep")
             try:
                 await self._follow()
             finally:
@@ -110,7 +113,14 @@ class AlarmEngine:
             if not self._catching_up:
                 self.tick(now)
             if self._records or self.notifications.unsaved:
-                await self._save()
+                self._unsaved.set()
+
+    async def _keep(self) -> None:
+        """Beside the ticks, which go on where the disk refuses: that is itself an alarm."""
+        while True:
+            await self._unsaved.wait()
+            self._unsaved.clear()
+            await self._save()
 
     def tick(self, now: float) -> None:
         """Delays, silences, ends of shelving, and what the gateway itself shows. `now` in unix seconds."""

@@ -211,3 +211,17 @@ def test_a_new_suppression_is_in_force_after_a_reload(lab: Lab) -> None:
     lab.say(57, door=True)
     lab.say(57, t=-30)
     assert eventually(lambda: lab.states().get("hot") == "suppressed"), lab.states()
+
+
+def test_a_journal_that_is_away_is_told_though_there_is_something_to_be_kept(lab: Lab) -> None:
+    """The end of a maintenance has to be written down just then: the alarms are looked at all the same."""
+    assert lab.post("devices/freezer-1/maintenance", by="op7", minutes=0.05, reason="cleaning")[0] == 200
+    journal = lab.daemon.data_dir / "journal.sqlite"
+    away = journal.with_suffix(".away")
+    journal.rename(away)
+    try:
+        assert eventually(lambda: lab.states().get("journal") == "unacknowledged", 60), lab.states()
+    finally:
+        away.rename(journal)
+    assert eventually(lambda: lab.states().get("journal") == "returned-unacknowledged", 60), lab.states()
+    assert eventually(lambda: "maintenance.ended" in _run(lab, "history"))
