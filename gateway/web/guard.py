@@ -18,9 +18,9 @@ HEADERS = (
     (b"content-security-policy", b"default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"no-referrer"),
     (b"cross-origin-opener-policy", b"same-origin"),
 )
+REFERRER = b"referrer-policy"
 
 
 class Guard:
@@ -122,11 +122,14 @@ def _name(host: str) -> str:
 def _with_headers(send: Send, scope: Scope) -> Send:
     # Answers may name patients: no copy is to stay in a browser. The page itself may, if it is asked about each time.
     kept = b"no-store" if scope["path"].startswith("/api/") else b"no-cache"
+    # A form on a page without referrers would be sent with the origin "null" (Fetch Standard, 3.2 "Origin" header).
+    referrer = b"same-origin" if scope["path"] == "/login" else b"no-referrer"
+    own = (*HEADERS, (b"cache-control", kept), (REFERRER, referrer))
 
     async def adding(message: Message) -> None:
         if message["type"] == "http.response.start":
             given = [pair for pair in message.get("headers", ()) if pair[0] != b"cache-control"]
-            message["headers"] = [*given, (b"cache-control", kept), *HEADERS]
+            message["headers"] = [*given, *own]
         await send(message)
 
     return adding
@@ -134,5 +137,7 @@ def _with_headers(send: Send, scope: Scope) -> Send:
 
 async def _refuse(send: Send, status: int, body: bytes) -> None:
     extra = [(b"location", body)] if status == 303 else [(b"content-type", b"application/json")]
-    await send({"type": "http.response.start", "status": status, "headers": [*extra, *HEADERS]})
+    await send(
+        {"type": "http.response.start", "status": status, "headers": [*extra, *HEADERS, (REFERRER, b"no-referrer")]}
+    )
     await send({"type": "http.response.body", "body": b"" if status == 303 else body})

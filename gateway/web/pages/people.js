@@ -1,9 +1,12 @@
 /** What the page asks people, and what it tells them back. */
 
 import { byId, h, say } from "./dom.js";
-import { Refusal } from "./live.js";
+import { ask as askGateway, Refusal } from "./live.js";
 
 const NAME = "assaygate.person";
+
+/** @type {{name: string, role: string, how: string} | null} who we are to a gateway where people sign in */
+let signedIn = null;
 
 /** A dialog was closed without an answer. */
 class Never extends Error {}
@@ -20,9 +23,9 @@ function answered(dialog) {
   });
 }
 
-/** The person's name: asked once, remembered by this browser. */
+/** The person's name: who is signed in, or where nobody has to be what was asked once and this browser remembers. */
 export async function person() {
-  return localStorage.getItem(NAME) || ask();
+  return signedIn?.name || localStorage.getItem(NAME) || ask();
 }
 
 async function ask() {
@@ -133,13 +136,21 @@ export function tell(text) {
 
 function show() {
   const name = localStorage.getItem(NAME);
-  say(byId("person"), name ? `As ${name}` : "Say who you are");
+  if (signedIn) say(byId("person"), signedIn.how === "loopback" ? "Sign in" : `${signedIn.name}, ${signedIn.role}`);
+  else say(byId("person"), name ? `As ${name}` : "Say who you are");
+}
+
+async function look() {
+  const told = await askGateway("/api/v1/person");
+  if (told.people) signedIn = told;
+  show();
 }
 
 /** Make the dialogs and the name in the header work. */
 export function start() {
   show();
-  byId("person").addEventListener("click", () => attempt(ask));
+  attempt(look);
+  byId("person").addEventListener("click", () => (signedIn ? location.assign("/login") : attempt(ask)));
   for (const button of document.querySelectorAll("dialog [data-close]")) {
     button.addEventListener("click", () => button.closest("dialog")?.close());
   }
