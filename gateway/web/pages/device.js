@@ -9,8 +9,12 @@ import { duration, invalid, quantity, token, unit, when } from "./words.js";
 
 /** @typedef {import("./state.js").State} State */
 
-const SPANS = /** @type {[string, number][]} */ ([["15 min", 900], ["1 h", 3600], ["6 h", 21600], ["1 day", 86400], ["7 days", 604800], ["30 days", 2592000]]);
+const SPANS = /** @type {[string, number][]} */ ([
+  ["10 min", 600], ["1 h", 3600], ["8 h", 28800], ["1 day", 86400], ["1 week", 604800], ["1 month", 2592000], ["1 year", 31536000],
+]);
 const FOLLOW = 5000; // ms between looks while the plot ends now
+const SELDOM = 30000; // ms between looks at what moves little: a long time, the alarms of it
+const MOST = 480; // buckets: of eight hours, the minutes that the gateway has ready
 
 export class DeviceView {
   /** @param {State} state */
@@ -26,9 +30,12 @@ export class DeviceView {
       this.load();
     });
     this.spans = h("div", { class: "spans", role: "group", "aria-label": "Time shown" }, ...SPANS.map(([word, seconds]) =>
-      h("button", { type: "button", "data-span": seconds, click: () => this.choose(seconds) }, word)));
+      h("button", { type: "button", "data-span": seconds, click: () => this.choose(seconds) }, h("bdi", { dir: "ltr" }, word))));
     byId("device-plot").append(this.spans, this.plot.element);
-    setInterval(() => byId("device").open && !this.window && !this.plot.pressed && this.load(), FOLLOW);
+    this.loaded = 0;
+    this.waiting = false;
+    /** @type {{key: string, at: number}} */ this.marked = { key: "", at: 0 };
+    setInterval(() => byId("device").open && !this.window && !this.plot.busy && this.follow(), FOLLOW);
   }
 
   /** @param {string} id @param {string} wanted */
@@ -94,23 +101,80 @@ export class DeviceView {
     this.load();
   }
 
+  /** Look again, of a long time seldom: a bucket of it is hours. */
+  follow() {
+    const due = this.span > 86400 ? SELDOM : 0;
+    if (!this.waiting && Date.now() - this.loaded >= due) this.load();
+  }
+
   async load() {
     const now = this.state.now();
     const [from, to] = this.window ?? [now - this.span, now];
     for (const button of this.spans.children) mark(button, "aria-pressed", String(!this.window && Number(button.getAttribute("data-span")) === this.span));
     const turn = ++this.asking;
+    const until = Math.floor(to * 1000) + 1;
     const query = new URLSearchParams({
       device: this.id,
       quantity: this.quantity,
-      since: new Date(from * 1000).toISOString(),
-      until: new Date(to * 1000 + 1).toISOString(),
-      points: String(Math.max(100, Math.round(this.plot.element.clientWidth / 2))),
+      since: new Date(until - Math.round((to - from) * 1000)).toISOString(),
+      until: new Date(until).toISOString(),
+      points: String(Math.min(MOST, Math.max(100, Math.round(this.plot.element.clientWidth / 2)))),
     });
+    this.waiting = true;
     const answer = this.quantity && (await attempt(() => ask(`/api/v1/series?${query}`)));
-    if (!answer || turn !== this.asking) return;
+    if (turn !== this.asking) return;
+    this.waiting = false;
+    this.loaded = Date.now();
+    if (!answer || this.plot.busy) return;
     const limits = (this.#device()?.limits ?? []).filter((limit) => limit.quantity === "*" || limit.quantity === this.quantity);
-    const points = answer.points.map((/** @type {number[]} */ [time, low, mean, high]) => ({ time, low, mean, high }));
+    const points = answer.points.map((/** @type {[number, number, number | null, number]} */ [time, low, mean, high]) => ({ time, low, mean, high }));
     const joined = this.state.values.get(this.id)?.get(this.quantity)?.kind === "reading";
     this.plot.show(from, to, { unit: unit(answer.unit), width: answer.bucket, points, limits, joined }, quantity(this.quantity));
+    await this.#mark(from, to, turn);
   }
+
+  /** The alarms of the time shown, once the values are there. @param {number} from @param {number} to @param {number} turn */
+  async #mark(from, to, turn) {
+    const key = JSON.stringify([this.id, this.quantity, this.window ?? this.span, this.state.alarms.map((alarm) => [alarm.id, alarm.state])]);
+    if (key === this.marked.key && Date.now() - this.marked.at < SELDOM) return;
+    const query = new URLSearchParams({ alarm: `*.${this.id.replace(/[*?[]/g, "[$&]")}*`, since: new Date(from * 1000).toISOString(), until: new Date(to * 1000 + 1).toISOString(), limit: "10000" });
+    const answer = await attempt(() => ask(`/api/v1/alarms/history?${query}`));
+    if (!answer || turn !== this.asking) return;
+    this.marked = { key, at: Date.now() };
+    this.plot.mark(spells(answer.items, this.state.alarms, this.id, this.quantity, from, to));
+  }
+}
+
+/**
+ * From when to when each alarm of a quantity was on, of its transitions and of what is on now.
+ * @param {{alarm: string, device: string, time: string, transition: string, why: string}[]} told oldest first
+ * @param {import("./state.js").Alarm[]} open
+ * @param {string} device @param {string} name of the quantity @param {number} from @param {number} to unix seconds
+ * @returns {import("./plot.js").Spell[]}
+ */
+function spells(told, open, device, name, from, to) {
+  const ends = [`.${device}`, `.${device}.${name}`];
+  /** @type {Map<string, import("./plot.js").Spell>} */ const on = new Map();
+  const found = [];
+  for (const { alarm, time, transition, why } of told) {
+    const end = ends.find((one) => alarm.endsWith(one));
+    if (!end || (transition !== "raised" && transition !== "cleared")) continue;
+    const at = Date.parse(time) / 1000;
+    let spell = on.get(alarm);
+    if (transition === "raised") {
+      spell = { alarm: alarm.slice(0, -end.length), why, from: at, to, raised: true, cleared: false };
+      on.set(alarm, spell);
+      found.push(spell);
+    } else {
+      if (!spell) found.push((spell = { alarm: alarm.slice(0, -end.length), why, from, to, raised: false, cleared: false }));
+      Object.assign(spell, { to: at, cleared: true });
+      on.delete(alarm);
+    }
+  }
+  for (const alarm of open) {
+    const raised = Date.parse(alarm.raised ?? "") / 1000;
+    if (alarm.device === device && (!alarm.quantity || alarm.quantity === name) && !alarm.cleared && raised < from)
+      found.push({ alarm: alarm.alarm, why: alarm.explanation, from, to, raised: false, cleared: false });
+  }
+  return found;
 }
