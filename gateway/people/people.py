@@ -32,6 +32,7 @@ SAVE: Final = 60.0  # seconds between notes of when sessions were used
 AT_ONCE: Final = 2  # passwords tried at the same time: each takes a processor and 64 MiB
 MOST_WAITING: Final = 16
 MOST_NAME: Final = 200  # characters of a name that are looked at
+MOST_ADDRESS: Final = 64
 FORWARDED: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via")  # somebody stands between
 Headers = Iterable[tuple[bytes, bytes]]
 
@@ -152,11 +153,12 @@ class People:
         self._sessions.use(who.session, self._clock())
 
     def address(self, peer: str, headers: Headers) -> str:
-        """Where a visitor is: behind a proxy of ours, what that one says last."""
-        said = [value for name, value in headers if name == b"x-forwarded-for"]
-        if said and self._is_proxy(peer):
-            return said[-1].decode("latin-1").rpartition(",")[2].strip()[:64]
-        return peer
+        """Where a visitor is: behind a proxy of ours, what that one says last. Behind one that is not named as ours
+        they are all in one place, and that is not this machine."""
+        if self._is_proxy(peer):
+            said = [value for name, value in headers if name == b"x-forwarded-for"]
+            return said[-1].decode("latin-1").rpartition(",")[2].strip()[:MOST_ADDRESS] if said else peer
+        return f"behind {peer}" if any(name in FORWARDED for name, _ in headers) else peer
 
     def _who(self, name: str, role: Role, how: str, session: str = "") -> Who:
         return Who(name, role, how, RANK[role] >= RANK[self.options.patients], session)
@@ -165,7 +167,7 @@ class People:
         kind, _, token = given[0].partition(b" ")
         if len(given) > 1 or kind.lower() != b"bearer" or self._token is None:
             return None
-        right = hmac.compare_digest(token.strip().decode("latin-1").encode("latin-1"), self._token)
+        right = hmac.compare_digest(token.strip(), self._token)
         return self._who("token", self.options.token_role, "token") if right else None
 
     def _named(self, named: list[bytes]) -> Who | None:
