@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import stat
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -21,9 +22,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from gateway.cli import main
 from gateway.config import ConfigError, parse
+from gateway.journal.store import Journal
 from gateway.people import lockout, passwords
 from gateway.people.lockout import Lockout
-from gateway.people.options import read_people
+from gateway.people.options import PeopleOptions, read_people
+from gateway.people.people import MOST_WAITING, BusyError, People, Refused, is_loopback
 from gateway.people.roles import ACTS, RANK, Role, needed
 from gateway.people.sessions import MOST_EACH, Sessions, key_of
 from gateway.secrets import SecretRef
@@ -280,6 +283,89 @@ async def test_any_name_is_only_a_wrong_one(web: Served, name: str) -> None:
         assert answer.status in (403, 413)
         assert "<script>alert" not in await answer.text()
     assert name not in orjson.dumps(await chain(web)).decode()
+
+
+class Held:
+    """The people of a journal, on a clock that stands still until it is moved."""
+
+    def __init__(self, folder: Path, journal: Journal, **options: Any) -> None:
+        self.now = 1e9
+        table = PeopleOptions(file=folder / "people.toml", **options)
+        self.people = People(table, journal, None, lambda: self.now, lambda: self.now)
+
+    def role(self, token: str, peer: str = "10.0.0.1") -> str | None:
+        who = self.people.who(peer, [(b"cookie", b"assaygate=" + token.encode())], local_name=False)
+        return str(who.role) if who else None
+
+
+@pytest.fixture
+async def journal(tmp_path: Path) -> AsyncIterator[Journal]:
+    journal = await Journal.open(tmp_path / "data")
+    yield journal
+    await journal.close()
+
+
+async def test_a_session_that_nobody_uses_ends_and_each_ends_in_the_end(folder: Path, journal: Journal) -> None:
+    held = Held(folder, journal, idle="1h", longest="23h")
+    await held.people.open()
+    token = await held.people.sign_in("tess", password("tess"), "10.0.0.1")
+    assert isinstance(token, str)
+    for _ in range(23):
+        held.now += 3590
+        who = held.people.who("10.0.0.1", [(b"cookie", b"x=y; assaygate=" + token.encode())], local_name=False)
+        assert who
+        held.people.used(who)
+    held.now += 3599  # not idle for an hour
+    assert held.role(token) is None, "23 hours are over"
+    token = await held.people.sign_in("tess", password("tess"), "10.0.0.1")
+    assert isinstance(token, str)
+    held.now += 3599
+    assert held.role(token) == "technician"  # looking does not count as use
+    held.now += 2
+    assert held.role(token) is None
+    assert held.role("") is None
+
+
+async def test_strangers_cannot_keep_an_administrator_out(folder: Path, journal: Journal) -> None:
+    held = Held(folder, journal)
+    await held.people.open()
+    assert isinstance(await held.people.sign_in("ada", password("ada"), "10.0.0.1"), str)
+    for number in range(lockout.FREE_NAME):
+        assert isinstance(await held.people.sign_in("ada", "a guess", f"198.51.100.{number}"), Refused)
+    refused = await held.people.sign_in("ada", password("ada"), "198.51.100.99")
+    assert isinstance(refused, Refused)
+    assert 0 < refused.wait <= lockout.LONGEST
+    for address in ("10.0.0.1", "127.0.0.1"):
+        assert isinstance(await held.people.sign_in("ada", password("ada"), address), str), address
+
+
+async def test_many_tries_at_once_are_many_tries_and_never_too_many_at_work(folder: Path, journal: Journal) -> None:
+    held = Held(folder, journal)
+    await held.people.open()
+    tries = [held.people.sign_in("tess", f"guess {number}", "10.0.0.1") for number in range(40)]
+    answers = await asyncio.gather(*tries)
+    assert sum(isinstance(one, Refused) for one in answers) == 40
+    entries = await journal.read(lambda db: db.execute("SELECT count(*) FROM audit").fetchone()[0])
+    assert entries == lockout.FREE, "the rest were not looked at"
+    many = [held.people.sign_in(f"n{number}", "guess", f"10.0.1.{number}") for number in range(40)]
+    outcomes = await asyncio.gather(*many, return_exceptions=True)
+    assert sum(isinstance(one, BusyError) for one in outcomes) == 40 - MOST_WAITING
+
+
+async def test_behind_a_proxy_that_is_not_named_nobody_is_on_this_machine(folder: Path, journal: Journal) -> None:
+    said: list[tuple[bytes, bytes]] = [(b"x-forwarded-for", b"203.0.113.1, 198.51.100.7")]
+    assert not is_loopback(Held(folder, journal).people.address("127.0.0.1", said))
+    named = Held(folder, journal, proxy=["127.0.0.1"]).people
+    assert named.address("127.0.0.1", said) == "198.51.100.7", "what the proxy added, not what the visitor sent"
+    assert named.who("127.0.0.1", [], local_name=True) is None
+    assert Held(folder, journal).people.who("127.0.0.1", [], local_name=False) is None
+
+
+def test_the_documents_examples_load(folder: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "people.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(examples) == 2
+    assert all(parse(one, str(folder / "assaygate.toml")).people for one in examples)
 
 
 # ---- a reverse proxy
