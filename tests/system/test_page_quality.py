@@ -60,6 +60,11 @@ id = "chief"
 type = "webhook"
 url = {{ file = "{url}" }}
 
+[[notifiers]]
+id = "bell"
+type = "sounder"
+command = ["true"]
+
 [alarm_test]
 at = "Mon 09:00"
 timezone = "Asia/Karachi"
@@ -223,29 +228,32 @@ async def test_an_alarm_is_explained_and_maintenance_begun_and_ended(browser: Br
     await page.get_by_text("Alarms of the last 7 days").click()
     past = page.get_by_role("region", name="Changes, newest first")
     await expect(past).to_contain_text("the assay is changed")
-    await expect(past).to_contain_text("maintenance.ended")
+    await expect(past).to_contain_text("maintenance ended")
     await unhurt(page)
 
 
 async def test_a_notifier_is_tried_and_its_address_is_never_shown(browser: Browser, lab: Lab) -> None:
     page = await opened(browser, lab)
     rows = page.locator("#notifier-list li")
-    await expect(rows).to_have_count(2)
+    await expect(rows).to_have_count(3)
     await expect(page.locator("#alarm-test")).to_contain_text("Weekly test (Mon 09:00, Asia/Karachi)")
     await rows.first.get_by_role("button", name="Test").click()
     await expect(rows.first).to_contain_text("sent")
     await expect(rows.first).to_contain_text("✓ Test of")
     await rows.nth(1).get_by_role("button", name="Test").click()
     await expect(rows.nth(1)).to_contain_text("not sent: unreachable")
+    await rows.nth(2).get_by_role("button", name="Mute").click()
+    await answer(page, "Mute")
+    await expect(rows.nth(2)).to_contain_text("◌ muted until")
     assert any("TEST: a test message" in line for line in lab.daemon.log)
     assert b"secret-path" not in lab.daemon.get("/api/v1/notifiers")[1]
     assert "secret-path" not in await page.content()
 
 
-@pytest.mark.parametrize(("name", "size"), [("bench", BENCH), ("pocket", PHONE)])
-async def test_pictures(browser: Browser, lab: Lab, name: str, size: dict[str, int]) -> None:
+@pytest.mark.parametrize(("name", "size", "scheme"), [("bench", BENCH, "light"), ("pocket", PHONE, "dark")])
+async def test_pictures(browser: Browser, lab: Lab, name: str, size: dict[str, int], scheme: str) -> None:
     lab.send(*(("QC-L", 5.0 + n % 5 / 10 - 0.2) for n in range(20)), ("QC-L", 5.8), (MARKUP, 8.5), ("S-2", 250.0))
-    page = await opened(browser, lab, size)
+    page = await opened(browser, lab, size, color_scheme=scheme)
     await expect(page.locator("#held-count")).to_have_text("◌ 2 held")
     await page.get_by_role("button", name="Begin maintenance…").click()
     await page.screenshot(path=SHOTS / f"quality-{name}-form.png")

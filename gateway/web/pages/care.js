@@ -170,7 +170,7 @@ function figuresOf(told) {
 function change(one) {
   return h(
     "tr", {},
-    cell("Time", when(one.time)), cell("Alarm", h("bdi", {}, one.alarm || one.device)), cell("What", one.transition),
+    cell("Time", when(one.time)), cell("Alarm", h("bdi", {}, one.alarm || one.device)), cell("What", one.transition.replaceAll(/[.-]/g, " ")),
     cell("By", one.by && h("bdi", {}, one.by)), cell("Why", one.why && h("bdi", {}, one.why)),
   );
 }

@@ -83,7 +83,7 @@ function facts(told) {
 
 /** @param {any} one */
 function transition(one) {
-  return h("tr", {}, cell("Time", when(one.time)), cell("What", one.transition), cell("By", one.by && h("bdi", {}, one.by)), cell("Why", one.why && h("bdi", {}, readable(one.why))));
+  return h("tr", {}, cell("Time", when(one.time)), cell("What", one.transition.replaceAll(/[.-]/g, " ")), cell("By", one.by && h("bdi", {}, one.by)), cell("Why", one.why && h("bdi", {}, readable(one.why))));
 }
 
 /** @param {any} one */

@@ -45,6 +45,7 @@ import { figures, quantity, unit, when } from "./words.js";
  * @property {{by: string, why: string, at: string} | null} reviewed
  */
 
+const TOGETHER = 500; // ms between two readings while much comes
 const MOST_ROWS = 200; // points in the table beside a chart, newest first
 const SPANS = /** @type {[string, string, number][]} */ ([["30d", "30 days", 30], ["90d", "90 days", 90], ["365d", "1 year", 365], ["", "All", Infinity]]);
 /** @type {Record<string, string>} the chart's shapes */
@@ -99,6 +100,7 @@ export class Quality {
         await this.#lastOnes();
         await this.waiting.read();
         this.#draw();
+        if (this.again) await new Promise((done) => setTimeout(done, TOGETHER));
       }
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
