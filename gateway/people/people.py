@@ -132,8 +132,10 @@ class People:
         given: dict[bytes, list[bytes]] = {}
         for name, value in headers:
             given.setdefault(name, []).append(value)
-        if b"authorization" in given:
-            return self._program(given[b"authorization"])
+        # Proxies pass on what was meant for them: another kind, or a token of their own.
+        bearer = [value for value in given.get(b"authorization", ()) if value[:7].lower() == b"bearer "]
+        if bearer and ((who := self._program(bearer)) or not self._is_proxy(peer)):
+            return who
         if self.options.proxy_header:
             named = given.get(self.options.proxy_header.lower().encode())
             if named or self._is_proxy(peer):
@@ -163,12 +165,10 @@ class People:
     def _who(self, name: str, role: Role, how: str, session: str = "") -> Who:
         return Who(name, role, how, RANK[role] >= RANK[self.options.patients], session)
 
-    def _program(self, given: list[bytes]) -> Who | None:
-        kind, _, token = given[0].partition(b" ")
-        if len(given) > 1 or kind.lower() != b"bearer" or self._token is None:
+    def _program(self, bearer: list[bytes]) -> Who | None:
+        if len(bearer) != 1 or self._token is None or not hmac.compare_digest(bearer[0][7:].strip(), self._token):
             return None
-        right = hmac.compare_digest(token.strip(), self._token)
-        return self._who("token", self.options.token_role, "token") if right else None
+        return self._who("token", self.options.token_role, "token")
 
     def _named(self, named: list[bytes]) -> Who | None:
         """The one name a proxy gives: two would be one of the visitor's own making."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 import stat
-from collections.abc import AsyncIterator, Iterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -207,6 +209,27 @@ async def test_a_session_is_a_cookie_no_script_and_no_other_site_can_use(web: Se
             assert (await answer.json())["name"] == "loopback"
 
 
+async def test_over_tls_the_cookie_never_goes_out_in_the_open(folder: Path) -> None:
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+             "1", "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(cert)]  # fmt: skip
+    subprocess.run(words, check=True, capture_output=True)
+    data = {"name": "tess", "password": password("tess")}
+    async with lab(folder, tls_cert=cert, tls_key=key) as web, aiohttp.ClientSession() as client:
+        url = web.url.replace("http:", "https:")
+        where: dict[str, Any] = {"ssl": False, "allow_redirects": False, "headers": {"Origin": url}}
+        async with client.post(f"{url}/login", data=data, **where) as answer:
+            assert answer.headers["set-cookie"].startswith("__Host-assaygate=")
+            assert "; secure" in answer.headers["set-cookie"].lower()
+            cookie = answer.headers["set-cookie"].partition(";")[0]
+        async with client.get(f"{url}/api/v1/person", ssl=False, headers={"Cookie": cookie}) as answer:
+            assert (await answer.json())["name"] == "tess"
+    async with lab(folder) as web, aiohttp.ClientSession() as client:
+        headers = {"Origin": web.url.replace("http:", "https:")}  # a proxy speaks TLS for us
+        async with client.post(f"{web.url}/login", data=data, headers=headers, allow_redirects=False) as answer:
+            assert "; secure" in answer.headers["set-cookie"].lower()
+
+
 async def test_a_browser_sent_by_another_site_can_do_nothing(web: Served) -> None:
     async with browser(web, "tess") as client:
         cookies = "; ".join(f"{one.key}={one.value}" for one in client.cookie_jar)
@@ -375,8 +398,8 @@ PROXY = 'proxy_header = "X-Forwarded-User"\nproxy = ["{}"]\nroles = {{ ada = "su
 
 
 async def test_a_proxys_word_is_taken_from_its_address_alone(folder: Path) -> None:
-    async def asked(web: Served, *names: str, host: str = "") -> Any:
-        headers = [*(("X-Forwarded-User", name) for name in names), *((("Host", host),) if host else ())]
+    async def asked(web: Served, *names: str, host: str = "", more: Mapping[str, str] = MappingProxyType({})) -> Any:
+        headers = [*(("X-Forwarded-User", name) for name in names), *((("Host", host),) if host else ()), *more.items()]
         async with (
             aiohttp.ClientSession() as client,
             client.get(f"{web.url}/api/v1/person", headers=headers) as answer,
@@ -387,6 +410,8 @@ async def test_a_proxys_word_is_taken_from_its_address_alone(folder: Path) -> No
         assert await asked(web, "ada") == "supervisor"
         assert await asked(web, "ada", host="lab.example") == "supervisor"
         assert await asked(web, "ada", host="evil.example") == 421
+        assert await asked(web, "ada", more={"Authorization": "Basic eDp5"}) == "supervisor"
+        assert await asked(web, "ada", more={"Authorization": "Bearer of the proxy"}) == "supervisor"
         assert await asked(web, "ada", "ada") == 401
         assert await asked(web, "mallory") == 401
         assert await asked(web) == 401, "what the proxy lets through without a name is nobody"
