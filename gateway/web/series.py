@@ -24,8 +24,10 @@ _FROM_TAIL: Final = (
     f"SELECT (time - :origin) / :width, {_VALUES} FROM observation %s WHERE seq > :rolled AND {_WHERE} GROUP BY 1"  # noqa: S608
 )
 _FROM_ROLLUPS: Final = (
-    "SELECT (start - :origin) / :width, count, sum, low, high, last FROM rollup"
+    "SELECT (start - :origin) / :width, sum(count), CASE WHEN count(sum) = count(*) THEN sum(sum) END,"
+    " min(low), max(high), max(last) FROM rollup"
     " WHERE device = :device AND quantity = :quantity AND width = :step AND start >= :since AND start < :until"
+    " GROUP BY 1"
 )
 
 

@@ -116,13 +116,15 @@ def test_the_time_is_covered_once(one: int, other: int, count: int) -> None:
 
 
 def test_numbers_too_large_to_be_added_up_have_no_mean_but_a_range() -> None:
+    start = BASE // (100 * DAY) * 100 * DAY
+    large = [("a", start + n, sign * 1.7e308) for n, sign in enumerate([1, 1, 1, -1, -1, -1])]
+    uid = itertools.count(1)
     with opened() as db:
-        large = [("a", BASE + n, sign * 1.7e308) for n, sign in enumerate([1, 1, 1, -1, -1, -1])]
-        for arrived in (large[:3], large[3:]):
-            Transaction(db).observe(rows(arrived, itertools.count(100 + int(arrived[0][1] - BASE))))
+        for arrived in (large[:3], large[3:], [("a", start + DAY, 1.0)]):
+            Transaction(db).observe(rows(arrived, uid))
             roll(db)
-        ((_, low, mean, high, count),) = series(db, "a", "temperature", BASE - 400 * DAY, BASE + DAY, 10)["points"]
-    assert (low, mean, high, count) == (-1.7e308, None, 1.7e308, 6)
+        ((_, *point),) = series(db, "a", "temperature", start, start + 100 * DAY, 1)["points"]
+    assert point == [-1.7e308, None, 1.7e308, 7]
 
 
 def test_what_waits_to_be_rolled_up_is_told_however_much_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,6 +135,20 @@ def test_what_waits_to_be_rolled_up_is_told_however_much_it_is(monkeypatch: pyte
         monkeypatch.setattr("gateway.web.series.TAIL", 10)
         answer = series(db, "a", "temperature", BASE, BASE + DAY, 20)
     same(answer["points"], expected(told, BASE, BASE + DAY, round(answer["bucket"] * 1e6)))
+
+
+def test_a_course_is_whole_while_the_rollups_go_on(tmp_path: Path) -> None:
+    told = [("a", BASE + n * MINUTE, float(n)) for n in range(100)]
+    with closing(connect(tmp_path / "journal")) as db:
+        migrate(db)
+        Transaction(db).observe(rows(told, itertools.count(1)))
+        roll(db, 10)
+        with closing(connect(tmp_path / "journal", read_only=True)) as reader:
+            reader.set_trace_callback(lambda _statement: roll(db, 10))  # between any two things that are read
+            for _ in range(2):
+                answer = series(reader, "a", "temperature", BASE - DAY, BASE + DAY, 24)
+                same(answer["points"], expected(told, BASE - DAY, BASE + DAY, round(answer["bucket"] * 1e6)))
+        assert rollups.rolled(db) == 100
 
 
 # ---- the reader at work
