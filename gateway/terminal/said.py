@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import orjson
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
@@ -137,11 +137,13 @@ class Alarms(Said):
 
 
 Message = Beat | Snapshot | Delta | Alarms
-KINDS: dict[Any, type[Message]] = {"beat": Beat, "snapshot": Snapshot, "delta": Delta, "alarms": Alarms}
+KINDS: dict[str, type[Message]] = {"beat": Beat, "snapshot": Snapshot, "delta": Delta, "alarms": Alarms}
 
 
 def read(sent: str | bytes) -> Message | None:
     """One message; None for a kind that this view does not know. Errors: ValueError."""
     data = orjson.loads(sent)
-    kind = KINDS.get(data.get("type")) if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        raise ValueError("not an object")
+    kind = KINDS.get(str(data.get("type")))
     return kind.model_validate(data) if kind else None

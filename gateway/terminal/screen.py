@@ -36,6 +36,9 @@ LISTS: Final[dict[str, Callable[[Picture, int], Iterator[Row]]]] = {
 }
 
 
+EMPTY: Final = {"alarms": "no alarms", "devices": "no devices", "results": "no results", "troubles": "no trouble"}
+
+
 class Lines(OptionList):
     """Rows that are drawn anew again and again: the mark stays on the one it was on."""
 
@@ -112,21 +115,23 @@ class Watch(App[None]):
         self.picture = Picture()
         self._address, self._by = address, by
         self._sought = ""
+        self._head = Static(id="head")
+        self._lists = {name: Lines(name) for name in LISTS}
 
     def compose(self) -> ComposeResult:
-        yield Static(id="head")
+        yield self._head
         yield Input(id="sought", placeholder="words to look for", compact=True)
         with Container(id="lists"):
             with Vertical(id="left"):
-                yield Lines("alarms")
-                yield Lines("devices")
+                yield self._lists["alarms"]
+                yield self._lists["devices"]
             with Vertical(id="right"):
-                yield Lines("results")
-                yield Lines("troubles")
+                yield self._lists["results"]
+                yield self._lists["troubles"]
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
-        self.query_one("#alarms").focus()
+        self._lists["alarms"].focus()
         self.set_interval(DRAWN, self._draw)
         self.run_worker(follow(self._address, self.picture.take, self.picture.lost))
         self._draw()
@@ -135,12 +140,13 @@ class Watch(App[None]):
         said, old = rows.heading(self.picture, self._address.url)
         if self._sought:
             said = f"ONLY LINES WITH {self._sought!r} | {said}"
-        main = self.screen_stack[0]
-        main.query_one("#head", Static).set_class(old, "old").update(Content(said))
-        for name, made in LISTS.items():
-            lines = main.query_one(f"#{name}", Lines)
-            shown: Iterable[Row] = made(self.picture, max(20, lines.scrollable_content_region.width))
-            lines.draw([one for one in shown if not self._sought or one.has(self._sought)])
+        self._head.set_class(old, "old").update(Content(said))
+        for name, lines in self._lists.items():
+            shown: Iterable[Row] = LISTS[name](self.picture, max(20, lines.scrollable_content_region.width))
+            found = [one for one in shown if not self._sought or one.has(self._sought)]
+            if not found and self.picture.heard is not None:
+                found = [Row("", Content(f"{EMPTY[name]}{' with these words' if self._sought else ''}"))]
+            lines.draw(found)
 
     def _marked(self) -> Alarm | Device | Seen | None:
         row = self.focused.marked if isinstance(self.focused, Lines) else None
@@ -169,7 +175,7 @@ class Watch(App[None]):
             self._tell(f"{action.capitalize()}: done, by {self._by}.")
 
     def _tell(self, text: str, severity: Any = "information") -> None:
-        self.notify(text, severity=severity, markup=False)
+        self.notify(text, severity=severity, timeout=15 if severity == "error" else 5, markup=False)
 
     def action_details(self) -> None:
         marked = self._marked()
@@ -204,7 +210,7 @@ class Watch(App[None]):
         sought = self.query_one("#sought", Input)
         sought.value = ""
         sought.remove_class("on")
-        self.query_one("#alarms").focus()
+        self._lists["alarms"].focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "sought":
@@ -213,4 +219,4 @@ class Watch(App[None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id == "sought":
-            self.query_one("#alarms").focus()
+            self._lists["alarms"].focus()

@@ -59,8 +59,11 @@ def duration(seconds: float) -> str:
 
 
 def clock(moment: float) -> str:
-    """Unix seconds as this machine's time of day, with the date on other days."""
-    at = datetime.fromtimestamp(moment).astimezone()
+    """Unix seconds as this machine's time of day, with the date on other days; a wrong clock may say any."""
+    try:
+        at = datetime.fromtimestamp(moment).astimezone()
+    except (ValueError, OverflowError, OSError):
+        return "at no time"
     today = at.date() == datetime.now().astimezone().date()
     return f"{at:%H:%M:%S}" if today else f"{at:%Y-%m-%d %H:%M:%S}"
 
