@@ -8,10 +8,11 @@ owner out: it is not asked where the owner is known (`known`: this machine, or a
 
 from __future__ import annotations
 
-import ipaddress
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
+
+from gateway.people.addresses import network_of
 
 FREE: Final = 5  # wrong tries before the first wait
 FREE_ADDRESS: Final = 20  # many people may sit behind one
@@ -80,16 +81,5 @@ class Lockout:
 
 
 def _keys(name: str, address: str) -> tuple[Key, Key, Key]:
-    where = _network(address)
+    where = network_of(address)
     return (name, where), ("", where), (name, "")
-
-
-def _network(address: str) -> str:
-    """Of IPv6 the half that one customer is given whole (RFC 6177): else each try could come from a new address."""
-    try:
-        whole = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(whole, ipaddress.IPv6Address):
-        whole = whole.ipv4_mapped or whole
-    return str(ipaddress.ip_network(f"{whole}/64", strict=False)) if whole.version == 6 else str(whole)

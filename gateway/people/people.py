@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
-import ipaddress
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ import structlog
 
 from gateway.journal.store import Journal
 from gateway.people import passwords
+from gateway.people.addresses import address_of, is_loopback
 from gateway.people.files import put
 from gateway.people.lockout import Lockout
 from gateway.people.options import PeopleOptions, Person, read_people
@@ -34,6 +34,8 @@ MOST_WAITING: Final = 16
 MOST_NAME: Final = 200  # characters of a name that are looked at
 MOST_ADDRESS: Final = 64
 FORWARDED: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via")  # somebody stands between
+COOKIE: Final = "assaygate"
+SECURE_COOKIE: Final = "__Host-assaygate"  # browsers take it over TLS alone, and from no other name (RFC 6265bis 4.1.3)
 Headers = Iterable[tuple[bytes, bytes]]
 
 
@@ -188,13 +190,8 @@ class People:
         return None
 
     def _is_proxy(self, peer: str) -> bool:
-        try:
-            address = ipaddress.ip_address(peer)
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address):
-            address = address.ipv4_mapped or address
-        return any(address in network for network in self.options.proxy)
+        found = address_of(peer)
+        return found is not None and any(found in network for network in self.options.proxy)
 
     # ---- signing in and out
 
@@ -248,20 +245,6 @@ class People:
     def _stamp(self, name: str) -> str | None:
         person = self._people.get(name)
         return hashlib.sha256(f"{person.role}\0{person.password}".encode()).hexdigest() if person else None
-
-
-COOKIE: Final = "assaygate"
-SECURE_COOKIE: Final = "__Host-assaygate"  # browsers take it over TLS alone, and from no other name (RFC 6265bis 4.1.3)
-
-
-def is_loopback(address: str) -> bool:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address):
-        found = found.ipv4_mapped or found
-    return found.is_loopback
 
 
 def _state(path: Path) -> object:

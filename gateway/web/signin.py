@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs
@@ -85,7 +86,7 @@ class SignIn:
         """In the same words whether the name is known or not."""
         if not refused.wait:
             return self._page(request, "Name and password do not fit.", 403)
-        seconds = max(1, round(refused.wait))
+        seconds = math.ceil(refused.wait)
         page = self._page(request, f"Name and password do not fit, or were wrong too often. Wait {seconds} s.", 429)
         page.headers["retry-after"] = str(seconds)
         return page
