@@ -150,6 +150,11 @@ async def test_alarms_are_marked_where_they_were(browser: Browser, web: Served) 
         assert await page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         SHOTS.mkdir(exist_ok=True)
         await page.screenshot(path=SHOTS / "trend-phone.png")
+        await page.keyboard.press("Escape")
+        await tile(page, "quiet-1").locator(".name").click()
+        await expect(page.locator(".plot .nothing")).to_have_text("No values in this time")
+        await expect(spells).to_be_hidden()
+        assert await _count(page, ".plot path.raised", 0), "what another device did is not shown as this one's"
 
 
 async def test_numbers_stand_left_to_right_where_text_does_not(browser: Browser, web: Served) -> None:

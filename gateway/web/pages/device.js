@@ -44,6 +44,7 @@ export class DeviceView {
     this.quantity = wanted || this.#values()[0]?.quantity || "";
     this.window = null;
     this.span = this.#reach();
+    this.#forget();
     byId("device").showModal();
     this.draw();
     this.load();
@@ -60,6 +61,11 @@ export class DeviceView {
     this.span = seconds;
     this.window = null;
     this.load();
+  }
+
+  #forget() {
+    this.plot.wait();
+    this.marked.key = "";
   }
 
   #device() {
@@ -97,6 +103,7 @@ export class DeviceView {
   pick(name) {
     this.quantity = name;
     this.window = null;
+    this.#forget();
     this.draw();
     this.load();
   }
@@ -121,7 +128,7 @@ export class DeviceView {
       points: String(Math.min(MOST, Math.max(100, Math.round(this.plot.element.clientWidth / 2)))),
     });
     this.waiting = true;
-    const answer = this.quantity && (await attempt(() => ask(`/api/v1/series?${query}`)));
+    const answer = this.quantity ? await attempt(() => ask(`/api/v1/series?${query}`)) : { unit: null, bucket: 1, points: [] };
     if (turn !== this.asking) return;
     this.waiting = false;
     this.loaded = Date.now();
@@ -136,7 +143,8 @@ export class DeviceView {
   /** The alarms of the time shown, once the values are there. @param {number} from @param {number} to @param {number} turn */
   async #mark(from, to, turn) {
     const key = JSON.stringify([this.id, this.quantity, this.window ?? this.span, this.state.alarms.map((alarm) => [alarm.id, alarm.state])]);
-    if (key === this.marked.key && Date.now() - this.marked.at < SELDOM) return;
+    const due = to - from > 86400 ? 10 * SELDOM : SELDOM; // a year's are looked for among everything that was done in it
+    if (key === this.marked.key && Date.now() - this.marked.at < due) return;
     const query = new URLSearchParams({ alarm: `*.${this.id.replace(/[*?[]/g, "[$&]")}*`, since: new Date(from * 1000).toISOString(), until: new Date(to * 1000 + 1).toISOString(), limit: "10000" });
     const answer = await attempt(() => ask(`/api/v1/alarms/history?${query}`));
     if (!answer || turn !== this.asking) return;

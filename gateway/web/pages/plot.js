@@ -64,7 +64,7 @@ export class Plot {
     this.to = 1;
     /** @type {Course} */ this.course = { unit: "", width: 1, points: [], limits: [], joined: true };
     this.svg = s("svg", { class: "plot", height: HEIGHT, tabindex: 0, role: "img" });
-    this.readout = h("p", { class: "readout" });
+    this.readout = h("p", { class: "readout", "aria-live": "polite" });
     this.tools = h("div", { class: "spans", role: "group", "aria-label": "Move and zoom" }, ...this.#buttons());
     this.alarms = h("details", { class: "spells", hidden: true }, h("summary"), h("ul", { class: "rows" }));
     this.element = h("div", {}, this.svg, this.readout, this.tools, this.alarms);
@@ -73,15 +73,24 @@ export class Plot {
     /** @type {number | null} x where a window is being chosen from */ this.pressed = null;
     /** @type {{time: number, width: number} | null} what is being dragged along */ this.held = null;
     this.moved = false;
+    this.known = false; // what is there to show
     this.cursor = -1;
     this.#listen();
     new ResizeObserver(() => this.draw()).observe(this.element);
   }
 
+  /** Something else is to be shown: nothing of what was must stand for it. */
+  wait() {
+    this.known = false;
+    this.course = { ...this.course, points: [], limits: [] };
+    this.cursor = -1;
+    this.mark([]);
+  }
+
   /** @param {number} from @param {number} to @param {Course} course @param {string} title */
   show(from, to, course, title) {
     const read = this.course.points[this.cursor]?.time;
-    Object.assign(this, { from, to, course });
+    Object.assign(this, { from, to, course, known: true });
     this.cursor = course.points.findIndex((point) => point.time === read);
     this.svg.setAttribute("aria-label", `${title}: ${this.#summary()}. Arrow keys read, with Shift they move, plus and minus zoom, 0 resets.`);
     this.draw();
@@ -155,7 +164,7 @@ export class Plot {
       s("rect", { class: "selection", x: 0, y: TOP, width: 0, height: HEIGHT - TOP - FOOT }),
       s("path", { class: "cursor", d: "" }),
     );
-    if (!points.length) this.svg.append(s("text", { class: "nothing", x: LEFT + this.inner / 2, y: HEIGHT / 2, "text-anchor": "middle" }, "No values in this time"));
+    if (!points.length) this.svg.append(s("text", { class: "nothing", x: LEFT + this.inner / 2, y: HEIGHT / 2, "text-anchor": "middle" }, this.known ? "No values in this time" : "Waiting for values"));
     if (this.cursor < 0) say(this.readout, "Drag or scroll to zoom, drag with Shift or a finger to move, double click or 0 to reset.");
     else this.#tell(this.cursor);
   }
@@ -216,11 +225,13 @@ export class Plot {
   /** A strip where an alarm was on, a line and the time where it came. */
   #marks() {
     const within = (/** @type {number} */ at) => Math.min(Math.max(this.#x(at), LEFT), LEFT + this.inner);
-    const raised = this.spells.filter((spell) => spell.raised && spell.from >= this.from && spell.from <= this.to);
+    const until = (/** @type {Spell} */ spell) => (spell.cleared ? spell.to : Math.max(spell.to, Date.now() / 1000));
+    const seen = this.spells.filter((spell) => spell.from <= this.to && until(spell) >= this.from);
+    const raised = seen.filter((spell) => spell.raised && spell.from >= this.from);
     const places = [...new Set(raised.map((spell) => Math.round(this.#x(spell.from))))].sort((one, other) => one - other);
     const long = this.to - this.from > 86400;
     const made = [
-      s("path", { class: "spell", d: this.spells.map((spell) => `M${within(spell.from).toFixed(1)},${STRIP}H${(within(spell.to) + 2).toFixed(1)}`).join("") }),
+      s("path", { class: "spell", d: seen.map((spell) => `M${within(spell.from).toFixed(1)},${STRIP}H${(within(until(spell)) + 2).toFixed(1)}`).join("") }),
       s("path", { class: "raised", d: places.map((x) => `M${x},${STRIP}V${HEIGHT - FOOT}`).join("") }),
     ];
     let free = 40; // the unit stands before
@@ -338,6 +349,7 @@ export class Plot {
     const { time, low, mean, high } = this.course.points[place];
     this.svg.querySelector(".cursor")?.setAttribute("d", `M${this.#x(time).toFixed(1)},${TOP}V${HEIGHT - FOOT}`);
     const range = high > low ? ` (${figures(low)} … ${figures(high)})` : "";
-    this.readout.replaceChildren(`${when(time)}  `, h("bdi", { dir: "ltr", class: "token" }, `${mean === null ? "—" : figures(mean)} ${this.course.unit}${range}`));
+    const [at, told] = [`${when(time)}  `, `${mean === null ? "—" : figures(mean)} ${this.course.unit}${range}`];
+    if (this.readout.textContent !== at + told) this.readout.replaceChildren(at, h("bdi", { dir: "ltr", class: "token" }, told));
   }
 }
