@@ -4,7 +4,7 @@ import { byId, h, say } from "./dom.js";
 import { ask, Refusal } from "./live.js";
 import { maintain, work } from "./maintenance.js";
 import { attempt, filled, person, tell } from "./people.js";
-import { cell, fill, table } from "./table.js";
+import { cell, fill, moment, table } from "./table.js";
 import { duration, when } from "./words.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -50,7 +50,7 @@ export class Care {
         h("span", { class: "tag" }, "◌ ", h("bdi", {}, one.suppression)),
         h("span", { class: "why" }, one.by && h("bdi", {}, one.by), one.by && ": ", h("bdi", {}, one.reason)),
       ),
-      h("span", { class: "since" }, h("span", { class: "hint" }, "until "), h("time", { datetime: one.until ?? "" }, when(one.until))),
+      h("span", { class: "since" }, h("span", { class: "hint" }, "until "), moment(one.until)),
       h("div", { class: "buttons" }, work(one) && h("button", { type: "button", "aria-label": `End maintenance: ${label}`, click: end }, "End")),
     );
   }
@@ -170,7 +170,7 @@ function figuresOf(told) {
 function change(one) {
   return h(
     "tr", {},
-    cell("Time", when(one.time)), cell("Alarm", h("bdi", {}, one.alarm || one.device)), cell("What", one.transition.replaceAll(/[.-]/g, " ")),
+    cell("Time", moment(one.time)), cell("Alarm", h("bdi", {}, one.alarm || one.device)), cell("What", one.transition.replaceAll(/[.-]/g, " ")),
     cell("By", one.by && h("bdi", {}, one.by)), cell("Why", one.why && h("bdi", {}, one.why)),
   );
 }

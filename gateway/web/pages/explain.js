@@ -4,7 +4,7 @@ import { byId, h } from "./dom.js";
 import { ask } from "./live.js";
 import { maintain, work } from "./maintenance.js";
 import { attempt, COMMENT, filled, person, REASON } from "./people.js";
-import { cell, table } from "./table.js";
+import { cell, moment, table } from "./table.js";
 import { quantity, token, when } from "./words.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -83,14 +83,14 @@ function facts(told) {
 
 /** @param {any} one */
 function transition(one) {
-  return h("tr", {}, cell("Time", when(one.time)), cell("What", one.transition.replaceAll(/[.-]/g, " ")), cell("By", one.by && h("bdi", {}, one.by)), cell("Why", one.why && h("bdi", {}, readable(one.why))));
+  return h("tr", {}, cell("Time", moment(one.time)), cell("What", one.transition.replaceAll(/[.-]/g, " ")), cell("By", one.by && h("bdi", {}, one.by)), cell("Why", one.why && h("bdi", {}, readable(one.why))));
 }
 
 /** @param {any} one */
 function reading(one) {
   return h(
     "tr", {},
-    cell("Time", when(one.time)),
+    cell("Time", moment(one.time)),
     cell("Quantity", h("bdi", {}, quantity(one.quantity))),
     cell("Value", token({ comparator: null, interpretation: null, ...one })),
     cell("Quality", one.quality === "good" ? "good" : `${one.quality === "bad" ? "✕" : "?"} ${one.quality}`),

@@ -3,7 +3,7 @@
 import { byId, h, say } from "./dom.js";
 import { ask, Refusal } from "./live.js";
 import { attempt, filled, person, REASON, tell } from "./people.js";
-import { cell, fill, table } from "./table.js";
+import { cell, fill, moment, table } from "./table.js";
 import { Waiting } from "./waiting.js";
 import { figures, quantity, unit, when } from "./words.js";
 
@@ -61,6 +61,11 @@ function verdict(word) {
 function number(given, ucum) {
   if (given === null || given === undefined) return h("span", { class: "none" }, "–");
   return h("bdi", { dir: "ltr", class: "token" }, figures(Number(given.toPrecision(4))), ucum && h("span", { class: "unit" }, ` ${unit(ucum)}`));
+}
+
+/** @param {string[]} names of rules, each one token */
+function rules(names) {
+  return h("bdi", { dir: "ltr" }, ...names.flatMap((name, place) => [place > 0 && ", ", h("span", { class: "token" }, name)]));
 }
 
 /** @param {number | null} given */
@@ -149,8 +154,8 @@ export class Quality {
       "tr", { class: one.trouble ? "trouble" : "" },
       cell("Control", h("button", { type: "button", class: "link", "aria-label": `Chart of ${name}, ${this.#label(one.device)}`, click: () => this.show(one) }, h("bdi", {}, name)), one.lot && h("bdi", { class: "hint" }, ` lot ${one.lot}`)),
       cell("Device", h("bdi", {}, this.#label(one.device))),
-      cell("Last", last && measured(last, one.unit), " ", h("time", { class: "hint", datetime: one.time ?? "" }, one.time ? when(one.time) : "")),
-      cell("Verdict", verdict(one.verdict), one.rules.length > 0 && ` ${one.rules.join(", ")}`),
+      cell("Last", last && measured(last, one.unit), " ", one.time && moment(one.time, "hint")),
+      cell("Verdict", verdict(one.verdict), " ", one.rules.length > 0 && rules(one.rules)),
       cell("z", deviation(last?.z ?? null)),
       cell("n", number(one.n)),
       cell("Mean", number(one.mean, one.unit)),
@@ -161,7 +166,7 @@ export class Quality {
         "Stands",
         one.trouble ? h("span", { class: "tag bad" }, `✕ ${one.trouble}`) : h("span", { class: "tag" }, one.verdict ? "✓ in order" : "– nothing yet"),
         one.why && h("span", { class: "hint", dir: "auto" }, one.why),
-        one.at_risk > 0 && h("span", { class: "hint" }, `. ${one.at_risk} results since it was accepted last are to be looked at again`),
+        one.at_risk > 0 && h("span", { class: "hint", dir: "auto" }, ` · ${one.at_risk} results since it was accepted last are to be looked at again.`),
       ),
     );
   }
@@ -209,11 +214,11 @@ export class Quality {
     const said = point.reviewed ? `${point.reviewed.by}: ${point.reviewed.why}` : point.why;
     return h(
       "tr", {},
-      cell("Time", when(point.time)),
+      cell("Time", moment(point.time)),
       cell("Value", measured(point, one.unit)),
       cell("z", deviation(point.z)),
       cell("Verdict", verdict(point.verdict)),
-      cell("Rules", point.rules.join(", ")),
+      cell("Rules", point.rules.length > 0 && rules(point.rules)),
       cell("Said of it", said && h("bdi", {}, said)),
       h("td", {}, h("button", { type: "button", "aria-label": `Decide on the measurement of ${when(point.time)}, ${point.seq}`, click: () => this.#review(point, one) }, "Decide…")),
     );

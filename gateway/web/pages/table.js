@@ -1,10 +1,16 @@
 /** Tables that become cards on a phone, and lists that keep the focus when they change. */
 
 import { h } from "./dom.js";
+import { when } from "./words.js";
 
 /** A cell that carries its column's name onto a phone. @param {string} name @param {...import("./dom.js").Child} what */
 export function cell(name, ...what) {
   return h("td", { "data-name": name }, h("span", {}, ...what));
+}
+
+/** A moment as one token that reads left to right in any script. @param {string | null} at @param {string} [className] */
+export function moment(at, className = "") {
+  return h("time", { datetime: at ?? "", class: className, dir: "ltr" }, when(at));
 }
 
 /** @param {string} title @param {string[]} names @param {HTMLElement[]} rows */

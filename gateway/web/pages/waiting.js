@@ -4,8 +4,8 @@ import { byId, h, say } from "./dom.js";
 import { ask } from "./live.js";
 import { attempt, COMMENT, filled, person, REASON, tell } from "./people.js";
 import { story } from "./results.js";
-import { fill } from "./table.js";
-import { counted, figures, quantity, token, unit, when } from "./words.js";
+import { fill, moment } from "./table.js";
+import { counted, figures, quantity, token, unit } from "./words.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./words.js").Observation} Observation */
@@ -121,7 +121,7 @@ export class Waiting {
       "li", { class: "choice" },
       h("label", { class: "check" }, box),
       this.#what(one, h("span", { class: "why", dir: "auto" }, one.why)),
-      h("time", { datetime: one.time, class: "since" }, when(one.time)),
+      moment(one.time, "since"),
       h("div", { class: "buttons" }, this.#story(one)),
     );
   }
@@ -174,7 +174,7 @@ export class Waiting {
     return h(
       "li", {},
       this.#what(one, h("span", { class: "tag bad" }, "▲ critical"), limit),
-      h("time", { datetime: one.time, class: "since" }, when(one.time)),
+      moment(one.time, "since"),
       h("div", { class: "buttons" }, this.#story(one), h("button", { type: "button", "aria-label": `Read-back: ${this.#about(one)}`, click: () => this.#readBack(one) }, "Read-back…")),
     );
   }
