@@ -10,7 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from drivers.kit.durations import Duration
 from gateway.people.passwords import check
@@ -20,7 +29,16 @@ MOST_PEOPLE: Final = 10_000
 MOST_FILE: Final = 4 << 20  # bytes
 # Printed as they are in lists, logs and the audit chain: no blanks, no markup, nothing invisible.
 NAME: Final = r"^[^\W_][\w.@+-]{0,63}$"
-Name = Annotated[str, Field(pattern=NAME, description="letters, digits, . @ + _ -")]
+TAKEN: Final = ("assaygate", "token", "loopback")  # who acts where nobody has signed in
+
+
+def _free(name: str) -> str:
+    if name.lower() in TAKEN:
+        raise ValueError(f"{name!r} is not a person's name here")
+    return name
+
+
+Name = Annotated[str, Field(pattern=NAME, description="letters, digits, . @ + _ -"), AfterValidator(_free)]
 
 
 class PeopleOptions(BaseModel):
@@ -93,7 +111,7 @@ def written(name: str, role: str, password: str) -> str:
     """One person's table. Errors: ValueError (a name that cannot be one)."""
     if not re.fullmatch(NAME, name):
         raise ValueError(f"{name!r} cannot be a name. Use up to 64 letters, digits, '.', '@', '+', '_' and '-'.")
-    return f'[people."{name}"]\nrole = "{role}"\npassword = "{password}"\n'
+    return f'[people."{_free(name)}"]\nrole = "{role}"\npassword = "{password}"\n'
 
 
 def read_people(path: Path) -> Mapping[str, Person]:

@@ -352,6 +352,30 @@ async def test_a_session_that_nobody_uses_ends_and_each_ends_in_the_end(folder: 
     assert held.role("") is None
 
 
+@pytest.mark.parametrize(
+    "people", [({"tess": "technician"}, "another password"), ({"tess": "viewer"}, ""), ({"ada": "viewer"}, "")]
+)
+async def test_a_new_password_another_role_and_no_more_such_person_end_sessions(
+    folder: Path, journal: Journal, people: tuple[dict[str, str], str]
+) -> None:
+    held = Held(folder, journal)
+    await held.people.open()
+    token = await held.people.sign_in("tess", password("tess"), "10.0.0.1")
+    assert isinstance(token, str)
+    following = asyncio.create_task(held.people.run())
+    write_people(folder / "people.toml", *people)
+
+    async def ended() -> bool:
+        return held.role(token) is None
+
+    await until(ended)
+    following.cancel()
+    await asyncio.gather(following, return_exceptions=True)
+    again = Held(folder, journal)
+    await again.people.open()
+    assert again.role(token) is None
+
+
 async def test_strangers_cannot_keep_an_administrator_out(folder: Path, journal: Journal) -> None:
     held = Held(folder, journal)
     await held.people.open()
@@ -537,7 +561,12 @@ def test_the_command_adds_people_to_a_file_of_ones_own(tmp_path: Path) -> None:
     assert {name: str(one.role) for name, one in people.items()} == {"ada": "supervisor", "tess": "technician"}
     assert passwords.fits(people["ada"].password, "yet another one")
     assert not passwords.fits(people["ada"].password, "a long password")
-    for name, word in (("ada", "short"), ("a b", "a long password"), ('x"]', "a long password")):
+    for name, word in (
+        ("ada", "short"),
+        ("a b", "a long password"),
+        ('x"]', "a long password"),
+        ("Token", "a long password"),
+    ):
         done = CliRunner().invoke(main, ["people", "add", name, "--role", "viewer", "--file", str(path)], input=word)
         assert done.exit_code == 2
     assert read_people(path) == people
