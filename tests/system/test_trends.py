@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import AsyncIterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import pytest
 from playwright.async_api import Browser, Page, Request, expect
 
 from gateway.journal import rollups
+from gateway.journal.schema import FILE, connect
 from gateway.journal.transaction import Transaction
 from tests.gateway.served import Served, row, served, until
+from tests.system.daemon import Daemon, eventually
 from tests.system.test_page import DESKTOP, PHONE, SHOTS, box_of, browser, opened, tile
 
 __all__ = ["browser"]  # a fixture
@@ -168,6 +171,46 @@ async def test_numbers_stand_left_to_right_where_text_does_not(browser: Browser,
         assert set(directions) == {"ltr"}
         SHOTS.mkdir(exist_ok=True)
         await page.screenshot(path=SHOTS / "trend-rtl.png")
+
+
+def test_a_daemon_killed_again_and_again_keeps_rollups_that_say_what_the_rows_say(tmp_path: Path) -> None:
+    folder = tmp_path / "exports"
+    folder.mkdir()
+    daemon = Daemon(
+        tmp_path,
+        f'[[devices]]\nid = "bench"\ndriver = "table"\nspecimen = "Sample"\ntime = "Time"\n'
+        f'results = [{{ value = "CRP", unit = "mg/L" }}]\n'
+        f'link = {{ type = "file", path = "{folder}", settle = "100ms" }}\n',
+    )
+    counted = "SELECT (SELECT seq FROM rolled), (SELECT max(seq) FROM observation)"
+    numbers = "SELECT count(*), min(number), max(number), max(time) FROM observation"
+    sums = "SELECT sum(count), min(low), max(high), max(last) FROM rollup WHERE width = ?"
+
+    def asked(query: str, *values: int) -> Any:
+        with closing(connect(daemon.data_dir / FILE, read_only=True)) as db:
+            return db.execute(query, values).fetchone()
+
+    def rolled(least: int) -> bool:
+        upto, newest = asked(counted)
+        return bool(upto == newest and newest >= least)
+
+    try:
+        for turn, least in enumerate((1, 1800)):
+            daemon.start()
+            day = "".join(
+                f"2026-01-{turn + 1:02d} {n // 60:02d}:{n % 60:02d}:00,S{n},{n % 90}.5\r\n" for n in range(900)
+            )
+            half = folder / f".{turn}"
+            half.write_text(f"Time,Sample,CRP\r\n{day}", newline="")
+            half.rename(folder / f"{turn}.csv")
+            assert eventually(lambda least=least: (asked(counted)[1] or 0) >= least)  # type: ignore[misc]
+            daemon.kill()
+        daemon.start()
+        assert eventually(lambda: rolled(1800), 60)
+        for width in rollups.WIDTHS:
+            assert asked(sums, width) == asked(numbers)
+    finally:
+        daemon.kill()
 
 
 async def _is(true: Any) -> bool:
