@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Final
 
@@ -18,7 +19,8 @@ from gateway.terminal.connection import Address, RefusedError, ask, follow
 from gateway.terminal.dialogs import HELP, Ask, Page
 from gateway.terminal.picture import Picture
 from gateway.terminal.rows import Row
-from gateway.terminal.said import Alarm, Device, Seen
+from gateway.terminal.said import Alarm, Device, Message, Seen, Snapshot
+from gateway.terminal.words import plain
 
 DRAWN: Final = 0.5  # seconds
 REASON: Final = ("reason", "why", "")
@@ -133,8 +135,20 @@ class Watch(App[None]):
     def on_mount(self) -> None:
         self._lists["alarms"].focus()
         self.set_interval(DRAWN, self._draw)
-        self.run_worker(follow(self._address, self.picture.take, self.picture.lost))
+        self.run_worker(follow(self._address, self._take, self.picture.lost))
         self._draw()
+
+    def _take(self, message: Message | None) -> None:
+        self.picture.take(message)
+        if isinstance(message, Snapshot):
+            self._recognise()
+
+    @work(exclusive=True, group="person")
+    async def _recognise(self) -> None:
+        """Where people are configured, the name that the gateway will write down, whatever is sent."""
+        with contextlib.suppress(RefusedError):
+            name = (await ask(self._address, "person")).get("name")
+            self._by = plain(str(name)) if name else self._by
 
     def _draw(self) -> None:
         said, old = rows.heading(self.picture, self._address.url)

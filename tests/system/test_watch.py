@@ -28,6 +28,8 @@ from hypothesis import strategies as st
 from textual.pilot import Pilot
 
 from gateway.cli import main
+from gateway.config import load
+from gateway.terminal.connection import configured
 from gateway.terminal.connection import given as at
 from gateway.terminal.picture import Picture
 from gateway.terminal.said import read
@@ -176,6 +178,52 @@ async def test_a_lost_gateway_is_said_plainly_and_found_again(lab: Lab) -> None:
     lab.daemon.stop()
     async with Watch(at(lab.url, "")).run_test() as pilot:
         await View(pilot).shows(f"NOT CONNECTED to {lab.url}: the gateway is not running")
+
+
+GUARDED = """token = {{ env = "WATCH_TOKEN" }}
+tls_cert = "{folder}/cert.pem"
+tls_key = "{folder}/key.pem"
+[people]
+file = "{folder}/people.toml"
+token_role = "technician"
+"""
+
+
+async def test_a_guarded_gateway_is_watched_with_its_token_over_tls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCH_TOKEN", token := "geheim-ü")
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj",
+             "/CN=lab", "-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]  # fmt: skip
+    subprocess.run(words, check=True, capture_output=True)
+    (tmp_path / "people.toml").touch(0o600)
+    (tmp_path / "people.toml").write_text("[people]\n")
+    broker = Broker(tmp_path / "broker")
+    text = GUARDED.format(folder=tmp_path) + CONFIG.format(port=broker.port, astm=free_port(), nobody=free_port())
+    daemon = Daemon(tmp_path, text)
+    lab = Lab(daemon, broker, 0)
+    options = load(daemon.config).http
+    try:
+        broker.start()
+        daemon.start()
+        async with Watch(configured(options, "wrong")).run_test(notifications=True) as pilot:
+            await View(pilot).shows("NOT CONNECTED to https://127.0.0.1:", "the gateway wants a token")
+        async with Watch(configured(options, token)).run_test(notifications=True) as pilot:
+            view = View(pilot)
+
+            async def raised() -> bool:  # said again until the daemon's subscription is there
+                lab.say(t=-52.7)
+                await pilot.pause()
+                return "critical NEW" in view.text()
+
+            await until(raised, 60)
+            await pilot.press("a")  # nobody is asked for a name: the gateway knows whose token it is
+            await view.shows("comment", without=("your name",))
+            await pilot.press(*"on it", "enter")
+            await view.shows("seen by token: on it")
+    finally:
+        daemon.kill()
+        broker.stop()
 
 
 async def test_what_is_hostile_is_shown_as_text(lab: Lab) -> None:
