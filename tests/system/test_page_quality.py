@@ -15,6 +15,12 @@ from tests.system.daemon import Daemon, eventually, free_port
 from tests.system.peers import deliver, frames
 from tests.system.test_page import ARGUMENTS, CHROMIUM, PHONE, SHOTS
 
+# Who has said their name, and what the page's own program breaks by.
+BEFORE = """
+localStorage.setItem("assaygate.person", "Ayesha Khan");
+addEventListener("error", (event) => event.error && (window.hurt = String(event.error)));
+addEventListener("unhandledrejection", (event) => (window.hurt = String(event.reason)));
+"""
 MARKUP = "<img src=x onerror=window.hurt=1>"
 BENCH = {"width": 1366, "height": 768}
 expect.set_options(timeout=20_000)
@@ -115,7 +121,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def opened(browser: Browser, lab: Lab, size: dict[str, int] = BENCH, **more: Any) -> Page:
     """The page of somebody who has said who they are."""
     page = await browser.new_page(viewport=size, **more)  # type: ignore[arg-type]
-    await page.add_init_script("localStorage.setItem('assaygate.person', 'Ayesha Khan')")
+    await page.add_init_script(BEFORE)
     await page.goto(f"http://127.0.0.1:{lab.daemon.http}/")
     await expect(page.locator("#live-word")).to_have_text("live")
     return page
@@ -132,7 +138,7 @@ async def answer(page: Page, word: str, **fields: str) -> None:
 
 
 async def unhurt(page: Page) -> None:
-    """Whatever came as text is text."""
+    """Whatever came as text is text, nothing broke, and nothing is wider than the screen."""
     assert await page.evaluate("window.hurt") is None
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
@@ -250,6 +256,7 @@ async def test_a_notifier_is_tried_and_its_address_is_never_shown(browser: Brows
     assert any("TEST: a test message" in line for line in lab.daemon.log)
     assert b"secret-path" not in lab.daemon.get("/api/v1/notifiers")[1]
     assert "secret-path" not in await page.content()
+    await unhurt(page)
 
 
 async def test_pictures(browser: Browser, lab: Lab) -> None:
