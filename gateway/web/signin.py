@@ -96,6 +96,7 @@ class SignIn:
         parts = {"token"} if self._people is None else {"password"} if self._people.options.file else {"proxy"}
         if who and who.session:
             parts.add("out")
+        if who and who.how != "loopback":
             said = said or f"Signed in as {who.name}, {who.role}."
         page = PAGE
         for part in ("token", "password", "proxy", "out"):

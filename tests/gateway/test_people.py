@@ -376,6 +376,15 @@ async def test_a_new_password_another_role_and_no_more_such_person_end_sessions(
     assert again.role(token) is None
 
 
+async def test_a_right_password_begins_the_count_anew(folder: Path, journal: Journal) -> None:
+    held = Held(folder, journal)
+    await held.people.open()
+    for _ in range(3):
+        for _ in range(lockout.FREE - 1):
+            assert await held.people.sign_in("tess", "mistyped", "10.0.0.1") == Refused()
+        assert isinstance(await held.people.sign_in("tess", password("tess"), "10.0.0.1"), str)
+
+
 async def test_strangers_cannot_keep_an_administrator_out(folder: Path, journal: Journal) -> None:
     held = Held(folder, journal)
     await held.people.open()
