@@ -96,8 +96,8 @@ def person(request: Request, sent: bytes, model: type[BaseModel]) -> bytes:
         return sent
     try:
         told = orjson.loads(sent)
-    except orjson.JSONDecodeError:
-        return sent  # the model says what is wrong with it
+    except orjson.JSONDecodeError:  # what the model might still read, under the name that was sent
+        raise ApiError(422, "this is not JSON", "See /api/openapi.json.") from None
     return orjson.dumps({**told, "by": who.name}) if isinstance(told, dict) else sent
 
 

@@ -149,6 +149,24 @@ async def test_the_signed_in_name_acts_whatever_the_body_says(web: Served) -> No
     ]
 
 
+async def test_no_body_makes_one_somebody_else(web: Served) -> None:
+    bodies = (
+        b'{"by":"sam","comment":NaN}',
+        b'["by"]',
+        b"{",
+        b'{"by":"\\ud800"}',
+        b"[" * 9999,
+        b'{"by":"sam","by":"ada"}',
+    )
+    async with browser(web, "tess") as client:
+        url = f"/api/v1/alarms/{await warm(web, client)}/acknowledge"
+        for body in bodies[:-1]:
+            async with client.post(url, data=body) as answer:
+                assert answer.status == 422, body
+        async with client.post(url, data=bodies[-1]) as answer:
+            assert (await answer.json())["items"][0]["acknowledged_by"] == "tess"
+
+
 async def test_a_role_is_refused_what_it_may_not_and_told_which_may(web: Served) -> None:
     for name in (*NAMES, ""):
         role = Role(NAMES.get(name, "viewer"))
