@@ -135,10 +135,12 @@ def _judge(db: sqlite3.Connection, secret: bytes | None) -> dict[str, Any]:
     report: dict[str, Any] = {"compared_with_seals": secret is not None}
     found = seals.check(db, secret) if secret else seals.Findings()
     last = seals.last(db)
-    for table in ("raw", "observation"):
+    passed: dict[str, Any] = {}  # where rows go on after those that are missing
+    for table, name in (("raw", "raw"), ("observation", "seq")):
         (count,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608 - constants
         altered, gaps = found.altered[table], list(_gaps(db, table, last))
         report[table] = {"found": count, "altered": _ranges(altered), "missing": [_range(*gap) for gap in gaps[:NAMED]]}
+        passed[f"{name}_gaps"] = [end + 1 for _, end in gaps]
         report[table]["not_compared"] = count - len(altered) - found.good[table]
         report[table] |= {"altered_count": len(altered), "missing_count": sum(b - a + 1 for a, b in gaps)}
     for place in found.altered["raw"]:
@@ -157,9 +159,8 @@ def _judge(db: sqlite3.Connection, secret: bytes | None) -> dict[str, Any]:
         db.execute("DELETE FROM audit")
     db.execute("DELETE FROM seal")  # a new chain, with a key of its own
     report["former_head"] = last.head if last else ""
-    go_on_after(
-        transaction, "salvaged", last.raw_last if last else 0, last.seq_last if last else 0, head=report["former_head"]
-    )
+    places = (last.raw_last, last.seq_last) if last else (0, 0)
+    go_on_after(transaction, "salvaged", *places, head=report["former_head"], **passed)
     return report
 
 
@@ -184,7 +185,9 @@ def _gaps(db: sqlite3.Connection, table: str, seal: Seal | None) -> Iterator[tup
     place, name = ("id", "raw") if table == "raw" else ("seq", "seq")
     told = [orjson.loads(body) for (body,) in db.execute('SELECT body FROM audit WHERE body LIKE \'%"action":"re%\'')]
     told += [orjson.loads(body) for (body,) in db.execute('SELECT body FROM audit WHERE body LIKE \'%"action":"sal%\'')]
-    jumps = {one[name] for one in told if one["action"] in ("restored", "salvaged")}
+    jumps = {
+        place for one in told for place in (one.get(name), *one.get(f"{name}_gaps", ())) if one["action"] != "retention"
+    }
     at = read_cursor(db, retention.CURSOR)
     expected = 1 + max((one[name] for one in told if one["action"] == "retention"), default=0) if at else 1
     if table == "raw" and at:

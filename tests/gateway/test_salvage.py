@@ -246,3 +246,22 @@ def test_pages_of_no_database_hold_no_rows(tmp_path: Path) -> None:
     pages = Pages(tmp_path / "x")
     assert list(pages.rows()) == [] or all(len(values) < 4 for _, values in pages.rows())
     pages.close()
+
+
+def test_what_is_lost_in_the_middle_is_said_once_and_then_the_new_journal_is_sound(
+    damaged: Path, tmp_path: Path
+) -> None:
+    """Sealed anew, and salvaged a second time: the loss is known, and nobody takes it for another."""
+    with closing(sqlite3.connect(damaged / FILE)) as db:
+        db.execute("DELETE FROM raw WHERE id BETWEEN 100 AND 140")
+        db.execute("DELETE FROM observation WHERE seq BETWEEN 50 AND 60")
+        db.commit()
+    report = salvage(damaged, tmp_path / "new")
+    assert (report["raw"]["missing"], report["observation"]["missing"]) == (["100-140"], ["50-60"])
+    secret = seals.key(tmp_path / "new")
+    with closing(connect(tmp_path / "new" / FILE)) as db:
+        while seal := seals.following(db, secret):
+            seals.store(db, seal)
+    assert sound(tmp_path / "new") == []
+    again = salvage(tmp_path / "new", tmp_path / "newer")
+    assert (again["raw"]["missing_count"], again["observation"]["missing_count"]) == (0, 0)
