@@ -638,7 +638,8 @@ def test_each_wait_is_longer_until_the_longest_and_a_right_password_ends_them() 
         waits.append(counts.begin("ada", "10.0.0.1", now, known=True))
         now += waits[-1]
     assert waits[: lockout.FREE - 1] == [0.0] * (lockout.FREE - 1)
-    assert all(one < other or one == lockout.LONGEST for one, other in pairwise(waits[lockout.FREE - 1 :]))
+    assert (waits[lockout.FREE - 1], waits[-1]) == (lockout.FIRST, lockout.LONGEST)
+    assert all(one < other or one == other == waits[-1] for one, other in pairwise(waits[lockout.FREE - 1 :]))
     counts.right("ada", "10.0.0.1")
     assert counts.wait("ada", "10.0.0.1", now, known=False) == 0
 
