@@ -13,9 +13,11 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from fcntl import ioctl
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from gateway.config import load
 from gateway.terminal.connection import configured
 from gateway.terminal.connection import given as at
 from gateway.terminal.picture import Picture
+from gateway.terminal.rows import devices
 from gateway.terminal.said import read
 from gateway.terminal.screen import Watch
 from gateway.terminal.words import clock, cut, figures, plain
@@ -332,6 +335,32 @@ def test_a_line_is_as_wide_as_its_place(text: str, width: int) -> None:
     from rich.cells import cell_len
 
     assert cell_len(cut(plain(text), width)) == width
+
+
+@pytest.mark.parametrize(("every", "stale"), [(5.0, True), (30.0, False), (None, False)])
+def test_a_reading_is_stale_once_four_usual_intervals_are_over(every: float | None, stale: bool) -> None:
+    now = time.time()
+    at = datetime.fromtimestamp(now - 60, UTC).isoformat()
+    last = {
+        "seq": 7, "device": "f", "kind": "reading", "quantity": "t", "value": -80, "unit": "Cel", "comparator": None,
+        "interpretation": None, "flags": [], "status": "final", "specimen": None, "time": at, "received": at,
+        "quality": "good", "raw": 1,
+    }  # fmt: skip
+    device = {
+        "id": "f", "label": "f", "room": "", "driver": "d", "link": "l", "address": "", "state": "connected",
+        "detail": "", "peers": [], "messages": 1, "refused": 0, "clock_offset": None, "last_received": now,
+    }  # fmt: skip
+    points = [[now - 60 - every * n, -80] for n in (3, 2, 1, 0)] if every else []
+    snapshot = {
+        "type": "snapshot", "site": "s", "now": now, "failing": [], "devices": [device], "sinks": [], "seq": 7,
+        "alarms": [], "values": [last], "results": [], "sparks": {"f": {"t": points}},
+    }  # fmt: skip
+    picture = Picture()
+    picture.take(read(json.dumps(snapshot)))
+    (row,) = devices(picture, 80)
+    assert ("~ STALE" in row.line.plain) is stale
+    assert "-80 °C" in row.line.plain
+    assert len(row.line.plain) == 80
 
 
 JSON = st.recursive(
