@@ -33,6 +33,7 @@ AT_ONCE: Final = 2  # passwords tried at the same time: each takes a processor a
 MOST_WAITING: Final = 16
 MOST_NAME: Final = 200  # characters of a name that are looked at
 MOST_ADDRESS: Final = 64
+MOST_TOLD: Final = 500  # refusals in the audit chain in an hour
 FORWARDED: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip", b"via")  # somebody stands between
 COOKIE: Final = "assaygate"
 SECURE_COOKIE: Final = "__Host-assaygate"  # browsers take it over TLS alone, and from no other name (RFC 6265bis 4.1.3)
@@ -75,6 +76,7 @@ class People:
         self._lockout = Lockout()
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._trying = 0
+        self._hour, self._told = -1, 0  # refusals in the present hour
         self._saving = asyncio.Lock()
         self._path = journal.path.parent / FILE
 
@@ -214,8 +216,7 @@ class People:
             self._trying -= 1
         if not right or person is None or self._people.get(name) != person:
             shown = name if person else self._unknown(name)
-            action = "person.locked" if wait else "person.refused"
-            await self._journal.write(lambda t: t.audit(action, name=shown, address=address, wait=round(wait)))
+            await self._tell("person.locked" if wait else "person.refused", shown, address, wait)
             return Refused(wait)
         self._lockout.right(name, address)
         role = str(person.role)
@@ -233,6 +234,18 @@ class People:
         self._sessions.end(who.session)
         await self._save()
         await self._journal.write(lambda t: t.audit("person.signed_out", by=who.name, how=who.how))
+
+    async def _tell(self, action: str, name: str, address: str, wait: float) -> None:
+        """Enter a refusal into the audit chain. A flood of them is told in part, and how many more there were."""
+        hour, told = int(self._ticks() // 3600), self._told
+        if hour != self._hour:
+            self._hour, self._told = hour, 0
+        self._told += 1
+        if self._told > MOST_TOLD:
+            return
+        untold = max(0, told - MOST_TOLD) if self._told == 1 else 0
+        body = {"name": name, "address": address, "wait": round(wait), **({"untold": untold} if untold else {})}
+        await self._journal.write(lambda t: t.audit(action, **body))
 
     def _unknown(self, name: str) -> str:
         """People type passwords where names belong, and the audit chain cannot be erased: of an unknown name it says

@@ -403,6 +403,18 @@ async def test_a_right_password_begins_the_count_anew(folder: Path, journal: Jou
         assert isinstance(await held.people.sign_in("tess", password("tess"), "10.0.0.1"), str)
 
 
+async def test_a_flood_of_wrong_names_does_not_fill_the_disk(folder: Path, journal: Journal, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gateway.people.people.MOST_TOLD", 3)
+    held = Held(folder, journal)
+    await held.people.open()
+    for number in range(8):
+        if number == 7:
+            held.now += 3600
+        await held.people.sign_in(f"n{number}", "guess", f"10.0.1.{number}")
+    rows = await journal.read(lambda db: db.execute("SELECT body FROM audit ORDER BY n").fetchall())
+    assert [orjson.loads(body).get("untold", 0) for (body,) in rows] == [0, 0, 0, 4]
+
+
 async def test_strangers_cannot_keep_an_administrator_out(folder: Path, journal: Journal) -> None:
     held = Held(folder, journal)
     await held.people.open()
