@@ -93,7 +93,7 @@ def devices(picture: Picture, width: int) -> Iterator[Row]:
         rooms.setdefault(device.room, []).append(device)
     for room, inside in rooms.items():
         if room or len(rooms) > 1:
-            yield Row(f"room {room}", Content.styled(cut(room or "Elsewhere", width), "bold underline"))
+            yield Row(f"room {room}", Content.styled(cut(room or "Elsewhere", width), "bold"))
         for device in inside:
             yield Row(device.id, _device(picture, device, width), device)
 

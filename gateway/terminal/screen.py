@@ -11,6 +11,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.content import Content
+from textual.style import Style
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -48,6 +49,12 @@ class Lines(OptionList):
         super().__init__(id=name, markup=False, compact=True)
         self.border_title = {"troubles": "gateway"}.get(name, name)
         self.rows: list[Row] = []
+
+    def get_visual_style(self, *component_classes: str, partial: bool = False) -> Style:
+        """The mark is seen without colours too: style sheets do not bring `reverse` this far."""
+        style = super().get_visual_style(*component_classes, partial=partial)
+        marked = self.has_focus and "option-list--option-highlighted" in component_classes
+        return style + Style(reverse=True) if marked else style
 
     def draw(self, shown: list[Row]) -> None:
         before, self.rows = self.rows, shown
@@ -90,15 +97,14 @@ class Watch(App[None]):
     CSS = """
     Screen { layout: vertical; background: ansi_default; color: ansi_default; }
     #head { height: 1; text-wrap: nowrap; text-overflow: ellipsis; text-style: bold; }
-    #head.old { background: ansi_red; color: ansi_bright_white; text-style: bold reverse; }
+    #head.old { background: ansi_red; color: ansi_bright_white; }
     #sought { display: none; height: 1; border: none; padding: 0; }
     #sought.on { display: block; }
     Lines { border: none; border-top: solid ansi_default; padding: 0; height: 1fr; background: ansi_default;
             text-wrap: nowrap; text-overflow: ellipsis; scrollbar-size-vertical: 1; }
     Lines:focus { border: none; border-top: heavy ansi_cyan; background-tint: ansi_default 0%; }
-    Lines > .option-list--option-highlighted { background: ansi_default; color: ansi_default; text-style: none; }
-    Lines:focus > .option-list--option-highlighted { background: ansi_default; color: ansi_default;
-                                                     text-style: reverse; }
+    Lines > .option-list--option-highlighted, Lines:focus > .option-list--option-highlighted {
+        background: ansi_default; color: ansi_default; text-style: none; }
     Lines > .option-list--option-disabled { color: ansi_default; }
     #alarms { height: auto; min-height: 3; max-height: 50%; }
     #troubles { height: auto; min-height: 2; max-height: 5; }
@@ -107,7 +113,8 @@ class Watch(App[None]):
     .-wide #right { width: 2fr; height: 1fr; }
     Ask, Page { align: center middle; background: ansi_default; }
     Ask > Vertical { width: 76; max-width: 100%; height: auto; border: solid ansi_cyan; padding: 0 1; }
-    Ask Input { border: none; height: 1; padding: 0; margin: 0 0 1 0; text-style: reverse; }
+    Ask Input { border: none; height: 1; padding: 0; margin: 0 0 1 0;
+                background: ansi_bright_black; color: ansi_bright_white; }
     .of { color: ansi_cyan; }
     """
 
