@@ -24,7 +24,6 @@ export class DeviceView {
     this.quantity = "";
     this.span = 3600;
     /** @type {[number, number] | null} a window a person has chosen; null follows the present */ this.window = null;
-    this.asking = 0;
     this.plot = new Plot((from, to) => {
       this.window = to > from ? [from, to] : null;
       this.load();
@@ -34,6 +33,7 @@ export class DeviceView {
     byId("device-plot").append(this.spans, this.plot.element);
     this.loaded = 0;
     this.waiting = false;
+    this.again = false; // what was asked for is no longer what is wanted
     /** @type {{key: string, at: number}} */ this.marked = { key: "", at: 0 };
     setInterval(() => byId("device").open && !this.window && !this.plot.busy && this.follow(), FOLLOW);
   }
@@ -114,11 +114,25 @@ export class DeviceView {
     if (!this.waiting && Date.now() - this.loaded >= due) this.load();
   }
 
+  /** One question at a time, however fast a wheel turns; the last one always. */
   async load() {
+    this.again = this.waiting;
+    if (this.waiting) return;
+    this.waiting = true;
+    try {
+      do {
+        this.again = false;
+        await this.#ask();
+      } while (this.again);
+    } finally {
+      this.waiting = false;
+    }
+  }
+
+  async #ask() {
     const now = this.state.now();
     const [from, to] = this.window ?? [now - this.span, now];
     for (const button of this.spans.children) mark(button, "aria-pressed", String(!this.window && Number(button.getAttribute("data-span")) === this.span));
-    const turn = ++this.asking;
     const until = Math.floor(to * 1000) + 1;
     const query = new URLSearchParams({
       device: this.id,
@@ -127,29 +141,27 @@ export class DeviceView {
       until: new Date(until).toISOString(),
       points: String(Math.min(MOST, Math.max(100, Math.round(this.plot.element.clientWidth / 2)))),
     });
-    this.waiting = true;
     const answer = this.quantity ? await attempt(() => ask(`/api/v1/series?${query}`)) : { unit: null, bucket: 1, points: [] };
-    if (turn !== this.asking) return;
-    this.waiting = false;
     this.loaded = Date.now();
-    if (!answer || this.plot.busy) return;
+    if (!answer || this.again || this.plot.busy) return;
     const limits = (this.#device()?.limits ?? []).filter((limit) => limit.quantity === "*" || limit.quantity === this.quantity);
     const points = answer.points.map((/** @type {[number, number, number | null, number]} */ [time, low, mean, high]) => ({ time, low, mean, high }));
     const joined = this.state.values.get(this.id)?.get(this.quantity)?.kind === "reading";
     this.plot.show(from, to, { unit: unit(answer.unit), width: answer.bucket, points, limits, joined }, quantity(this.quantity));
-    await this.#mark(from, to, turn);
+    this.#mark(from, to);
   }
 
-  /** The alarms of the time shown, once the values are there. @param {number} from @param {number} to @param {number} turn */
-  async #mark(from, to, turn) {
+  /** The alarms of the time shown, once the values are there. @param {number} from @param {number} to */
+  async #mark(from, to) {
     const key = JSON.stringify([this.id, this.quantity, this.window ?? this.span, this.state.alarms.map((alarm) => [alarm.id, alarm.state])]);
     const due = to - from > 86400 ? 10 * SELDOM : SELDOM; // a year's are looked for among everything that was done in it
     if (key === this.marked.key && Date.now() - this.marked.at < due) return;
+    this.marked = { key, at: Date.now() };
     const query = new URLSearchParams({ alarm: `*.${this.id.replace(/[*?[]/g, "[$&]")}*`, since: new Date(from * 1000).toISOString(), until: new Date(to * 1000 + 1).toISOString(), limit: "10000" });
     const answer = await attempt(() => ask(`/api/v1/alarms/history?${query}`));
-    if (!answer || turn !== this.asking) return;
-    this.marked = { key, at: Date.now() };
-    this.plot.mark(spells(answer.items, this.state.alarms, this.id, this.quantity, from, to));
+    if (this.marked.key !== key) return;
+    if (answer) this.plot.mark(spells(answer.items, this.state.alarms, this.id, this.quantity, from, to));
+    else this.marked.key = "";
   }
 }
 

@@ -16,6 +16,7 @@ const TOP = 34;
 const STRIP = 20; // where the times of alarms are
 const APART = 64; // px between labels
 const LISTED = 50;
+const SLACK = 8; // px a pointer may move and have moved nothing
 const FOOT = 28;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800];
 
@@ -71,7 +72,7 @@ export class Plot {
     this.inner = 600;
     /** @type {Spell[]} */ this.spells = [];
     /** @type {number | null} x where a window is being chosen from */ this.pressed = null;
-    /** @type {{time: number, width: number} | null} what is being dragged along */ this.held = null;
+    /** @type {{x: number, time: number, from: number, to: number} | null} what is being dragged along */ this.held = null;
     this.moved = false;
     this.known = false; // what is there to show
     this.cursor = -1;
@@ -249,7 +250,7 @@ export class Plot {
     const svg = /** @type {any} */ (this.svg);
     svg.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
       if (event.button !== 0) return;
-      if (event.shiftKey || event.pointerType === "touch") this.held = { time: this.#time(at(event)), width: this.to - this.from };
+      if (event.shiftKey || event.pointerType === "touch") this.held = { x: at(event), time: this.#time(at(event)), from: this.from, to: this.to };
       else this.pressed = at(event);
       svg.setPointerCapture(event.pointerId);
     });
@@ -260,11 +261,16 @@ export class Plot {
     });
     svg.addEventListener("pointerup", (/** @type {PointerEvent} */ event) => {
       const [a, b] = [this.pressed ?? 0, at(event)].sort((one, other) => one - other);
-      if (this.pressed !== null && b - a > 8) this.#go(this.#time(a), this.#time(b));
-      if (this.held && this.moved) this.#go(this.from, this.to);
+      if (this.pressed !== null && b - a > SLACK) this.#go(this.#time(a), this.#time(b));
+      if (this.moved) this.#go(this.from, this.to);
+      else if (this.held) this.#read(this.held.time); // a finger's tap
       this.#let();
     });
-    svg.addEventListener("pointercancel", () => this.#let());
+    svg.addEventListener("pointercancel", () => {
+      if (this.held) Object.assign(this, { from: this.held.from, to: this.held.to });
+      this.#let();
+      this.draw();
+    });
     svg.addEventListener("dblclick", () => this.#go(0, 0));
     svg.addEventListener("wheel", (/** @type {WheelEvent} */ event) => {
       event.preventDefault();
@@ -285,10 +291,12 @@ export class Plot {
     this.#select(0, 0);
   }
 
-  /** What was taken hold of stays under the pointer. @param {number} x @param {{time: number, width: number}} held */
+  /** What was taken hold of stays under the pointer. @param {number} x @param {{x: number, time: number, from: number, to: number}} held */
   #drag(x, held) {
-    this.from = held.time - ((x - LEFT) / this.inner) * held.width;
-    this.to = this.from + held.width;
+    if (!this.moved && Math.abs(x - held.x) <= SLACK) return;
+    const width = held.to - held.from;
+    this.from = held.time - ((x - LEFT) / this.inner) * width;
+    this.to = this.from + width;
     this.moved = true;
     this.draw();
   }
