@@ -114,7 +114,7 @@ class Watch(App[None]):
     Ask, Page { align: center middle; background: ansi_default; }
     Ask > Vertical { width: 76; max-width: 100%; height: auto; border: solid ansi_cyan; padding: 0 1; }
     Ask Input { border: none; height: 1; padding: 0; margin: 0 0 1 0;
-                background: ansi_bright_black; color: ansi_bright_white; }
+                background: ansi_blue; color: ansi_bright_white; }
     .of { color: ansi_cyan; }
     """
 
