@@ -309,8 +309,7 @@ class Journal:
         else:
             ids, jobs, seq = self._together(db, group)
         took, self._committing = time.perf_counter() - started, 0.0
-        if not any(isinstance(item, Keep) and item.again for item in group):
-            self._redelivered.forget()
+        self._redelivered.rest()
         self.commits += 1
         self.commit_seconds += took
         self._slowest = max(self._slowest, took)

@@ -108,6 +108,21 @@ async def test_a_redelivery_is_recognised_whatever_others_sent_meanwhile(
     assert await keep(journal, b"-80.1", packet=7, again=True) == first
 
 
+async def test_a_redelivery_is_recognised_though_the_broker_sent_far_more_than_may_be_in_flight(
+    journal: Journal,
+) -> None:
+    """mosquitto forgets its limit at a reconnect: everything queued follows, and comes again after the next one."""
+    packets = [f"{n}".encode() for n in range(1, 20_001)]
+    done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    for number, data in enumerate(packets, 1):
+        journal.keep(Keep("reader-1", "peer", 0, data, LAST, lambda _id: None, packet=number))
+    journal.keep(Keep("reader-1", "peer", 0, b"last", LAST, done.set_result, packet=20_001))
+    last = await done
+    for number in (1, 2, 9_999, 20_000):
+        assert await keep(journal, packets[number - 1], packet=number, again=True) < last
+    assert await keep(journal, b"another", packet=5, again=True) > last
+
+
 async def test_an_identifier_that_comes_round_again_is_another_packet(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
