@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable
-from itertools import islice
 from typing import Final
 
 from starlette.requests import Request
@@ -47,7 +47,7 @@ class AlarmApi:
     async def history(self, request: Request) -> Response:
         since, until = _seconds(request, "since", "30d"), _seconds(request, "until", "0s")
         alarm, limit = request.query_params.get("alarm", "*"), min(MOST, max(1, integer(request, "limit", 1000) or 1))
-        items = await self._views.journal.read(lambda db: list(islice(history.history(db, since, until, alarm), limit)))
+        items = await self._views.journal.read(lambda db: list(deque(history.history(db, since, until, alarm), limit)))
         return answer({"items": items})
 
     async def statistics(self, request: Request) -> Response:

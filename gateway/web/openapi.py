@@ -100,7 +100,7 @@ ENDPOINTS: Final = (
     Endpoint("/api/v1/alarms/{id}/out-of-service", "POST", "Take it out of service", (), Reason),
     Endpoint("/api/v1/alarms/{id}/in-service", "POST", "Take it back into service", (), Person),
     Endpoint("/api/v1/alarms/{id}/explain", "GET", "Why it is as it is: rule, transitions, readings around"),
-    Endpoint("/api/v1/alarms/history", "GET", "Every transition, oldest first: who, when, why",
+    Endpoint("/api/v1/alarms/history", "GET", "The newest transitions, oldest first: who, when, why",
              ("since", "until", "alarm", "limit")),
     Endpoint("/api/v1/alarms/statistics", "GET", "Rates, floods, chattering, the ten worst (EEMUA 191)",
              ("since", "until")),
