@@ -15,7 +15,8 @@ import structlog
 
 import drivers
 from gateway import control, stall, systemd
-from gateway.config import Config, ConfigError, Device, load
+from gateway.config import Config, Device, load
+from gateway.config_errors import ConfigError
 from gateway.decode import Decoder, Reading
 from gateway.journal import retention
 from gateway.journal.age import Age, age

@@ -68,7 +68,7 @@ def run(config_path: Path) -> None:
 @json_option
 def check(config_path: Path, as_json: bool) -> None:
     """Validate the configuration without starting anything."""
-    from gateway.config import ConfigError
+    from gateway.config_errors import ConfigError
 
     try:
         config = load(config_path)

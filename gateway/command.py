@@ -41,7 +41,7 @@ class Commands(click.Group):
         except Exception as error:
             if ctx.params.get("debug"):
                 raise
-            from gateway.config import ConfigError
+            from gateway.config_errors import ConfigError
 
             errors = list(_each(error))
             for one in errors:

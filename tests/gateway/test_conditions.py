@@ -11,7 +11,8 @@ import pytest
 
 from gateway.alarms.conditions import build, by_device, others
 from gateway.alarms.when import When
-from gateway.config import ConfigError, parse
+from gateway.config import parse
+from gateway.config_errors import ConfigError
 from tests.gateway.conditions_bench import DAY, HOUR, MINUTE, course, fed, result, rule, seen, when
 
 

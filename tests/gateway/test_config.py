@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import drivers
-from gateway.config import ConfigError, device_model, json_schema, load
+from gateway.config import device_model, json_schema, load
+from gateway.config_errors import ConfigError
 from gateway.normalise import DeviceSettings
 
 CONFIGS = Path(__file__).parent.parent / "configs"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import ConfigError, parse
+from gateway.config import parse
+from gateway.config_errors import ConfigError
 from tests.gateway.notify_lab import PEOPLE
 
 

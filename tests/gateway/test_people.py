@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gateway.cli import main
-from gateway.config import ConfigError, parse
+from gateway.config import parse
+from gateway.config_errors import ConfigError
 from gateway.journal.store import Journal
 from gateway.people import lockout, passwords
 from gateway.people.addresses import is_loopback

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway import app
-from gateway.config import Config, ConfigError, load
+from gateway.config import Config, load
+from gateway.config_errors import ConfigError
 from gateway.links import mqtt
 from gateway.sinks import place
 
