@@ -12,6 +12,7 @@ from drivers.kit.observation import NOTHING, Comparator, Kind, Quality, Status, 
 
 MOST_TEXT: Final = 4096  # characters of a value
 MOST_NAME: Final = 400  # of a specimen, a code and the like, where an observation is too large
+CORRECTS: Final = "corrects"  # the attribute that names the seq an observation stands for
 MOST_BYTES: Final = 65_536  # of an observation's JSON
 
 

@@ -23,11 +23,11 @@ from gateway.decode import Failure, Reading, read
 from gateway.identity import UID_BYTES
 from gateway.journal.schema import DECODE, FILE, REFUSED, connect
 from gateway.journal.transaction import Row, Transaction, read_cursor, read_message
+from gateway.observation import CORRECTS
 from gateway.qc.result import carried, unmarked
 from gateway.readings import readings
 from gateway.reports import open_journal
 
-CORRECTS: Final = "corrects"
 GONE: Final = "no longer read from these bytes"
 # Not compared: where and when it was kept, and what only a correction has.
 ASIDE: Final = frozenset({"uid", "seq", "raw", "received"})

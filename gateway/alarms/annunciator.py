@@ -5,9 +5,10 @@ back-test."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import Any, Final
 
 import structlog
@@ -25,6 +26,7 @@ log = structlog.get_logger()
 SLOW: Final = 300.0  # seconds of nothing but late readings
 SET_BACK: Final = 5.0  # seconds by which a clock is put back rather than corrected
 MOST_INSTANCES: Final = 20_000  # an instrument that invents quantities must not grow us without bound
+NOTHING: Final[Mapping[str, float]] = MappingProxyType({})
 _AS_NEW: Final = frozenset({Transition.UNSHELVED, Transition.UNSUPPRESSED, Transition.RETURNED_TO_SERVICE})
 _LIFE: Final = frozenset(field.name for field in fields(Life))
 _GRAVE: Final = {priority: place for place, priority in enumerate(Priority)}
@@ -48,13 +50,14 @@ class Annunciator:
         self,
         alarms: Sequence[AlarmOptions],
         suppressions: Iterable[SuppressionOptions] = (),
-        told: Container[str] = (),
+        told: Mapping[str, float] = NOTHING,
     ) -> None:
-        """`told`: ids of alarms that somebody else looks at, see `tell`."""
+        """`told`: the alarms that somebody else looks at (see `tell`), and seconds each must last."""
         self.options = tuple(alarms)
         self.moved: list[Moved] = []
         self.instances: dict[str, Instance] = {}
         self.suppressions = Suppressions(suppressions, self._active)
+        self._told = told
         self._routes: dict[tuple[str, str], list[Instance]] = {}
         self._further: dict[tuple[str, str], list[Instance]] = {}  # for rules about more than one quantity
         self._by_device: dict[str, list[Instance]] = {}
@@ -94,9 +97,9 @@ class Annunciator:
                 self._move(instance, states.unsuppress(life), now, "its cause is over")
 
     def tell(self, alarm: AlarmOptions, name: str, is_true: bool, now: float, words: str,
-             value: float | None = None, delay: float = 0.0) -> None:  # fmt: skip
+             value: float | None = None) -> None:  # fmt: skip
         """What somebody else has looked at: a link, a store, the journal."""
-        instance = self.instance(alarm, name, "", lambda: Told(delay))
+        instance = self.instance(alarm, name, "")
         if instance and isinstance(instance.condition, Told):
             instance.condition.tell(is_true, now, words, value)
             self._settle(instance, now)
@@ -160,13 +163,12 @@ class Annunciator:
         ]  # fmt: skip
         return {"alarms": alarms, "suppressions": self.suppressions.dump()}
 
-    def load(self, state: Mapping[str, Any], told: Mapping[str, float]) -> None:
-        """Go on from a dump. `told`: the alarms that somebody else looks at, and their delays in seconds."""
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Go on from a dump."""
         by_id = {alarm.id: alarm for alarm in self.options}
         for alarm_id, device, quantity, life, condition, *late in state.get("alarms", ()):
             alarm = by_id.get(alarm_id)
-            made = (lambda delay=told[alarm_id]: Told(delay)) if alarm_id in told else None
-            instance = self.instance(alarm, device, quantity, made) if alarm else None
+            instance = self.instance(alarm, device, quantity) if alarm else None
             if instance is None:
                 continue
             known = {name: value for name, value in life.items() if name in _LIFE}
@@ -179,26 +181,31 @@ class Annunciator:
                 instance.heard = late[1] if len(late) > 1 else 0.0
             except (ValueError, TypeError, IndexError):
                 log.warning("an alarm's rule has changed: its memory starts anew", alarm=instance.id)
-                instance.condition, instance.past = made() if made else self._built(instance), None
+                instance.condition, instance.past = self._built(instance), None
         self.suppressions.load(state.get("suppressions", {}))
 
     # ---- parts
 
-    def instance(self, alarm: AlarmOptions, device: str, quantity: str, made: Callable[[], Condition] | None = None
-                 ) -> Instance | None:  # fmt: skip
+    def instance(self, alarm: AlarmOptions, device: str, quantity: str) -> Instance | None:
+        """The one alarm on a device and quantity; None where there are too many."""
         key = ".".join(part for part in (alarm.id, device, quantity) if part)
         known = self.instances.get(key)
         if known is None and len(self.instances) < MOST_INSTANCES:
-            condition = made() if made else build(alarm.when, device, quantity)
+            condition = self._condition(alarm, device, quantity)
             known = self.instances[key] = Instance(alarm, device, quantity, condition)
             self._by_device.setdefault(device, []).append(known)
-            for pair in others(alarm.when, device) if made is None else ():
+            for pair in others(alarm.when, device) if alarm.id not in self._told else ():
                 self._further.setdefault(pair, []).append(known)
                 self._routes.pop(pair, None)
         return known
 
     def _built(self, instance: Instance) -> Condition:
-        return build(instance.options.when, instance.device, instance.quantity)
+        return self._condition(instance.options, instance.device, instance.quantity)
+
+    def _condition(self, alarm: AlarmOptions, device: str, quantity: str) -> Condition:
+        if alarm.id in self._told:
+            return Told(self._told[alarm.id])
+        return build(alarm.when, device, quantity)
 
     def _route(self, seen: Seen) -> list[Instance]:
         key = (seen.device, seen.quantity)

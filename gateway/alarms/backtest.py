@@ -39,8 +39,10 @@ class Course:
             case Transition.RAISED:
                 self.raised.append(moved.at)
                 self.why = moved.why
-                self.began = moved.at if moved.instance.life.active or self.began is not None else None
-                self.late += not moved.instance.life.active and moved.why.startswith("known late")
+                if moved.instance.life.active:
+                    self.began = moved.at
+                else:  # it is over: only known late
+                    self.late += 1
             case Transition.CLEARED:
                 self.end(moved.at)
             case Transition.SUPPRESSED:

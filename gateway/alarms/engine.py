@@ -139,7 +139,7 @@ class AlarmEngine:
         for alarm in self.panel.options:
             if looked := look(alarm):
                 for name, is_true, words, value in looked(alarm, at):
-                    self.panel.tell(alarm, name, is_true, now, words, value, TOLD.get(alarm.id, 0.0))
+                    self.panel.tell(alarm, name, is_true, now, words, value)
             elif (sign := alarm.when.gateway) is not None and (value := self._around.signs.get(sign)) is not None:
                 unit = SIGNS[sign].unit
                 self.panel.show(alarm, Seen(0, "", sign, "status", value, None, None, False, now, now, unit))
@@ -263,7 +263,7 @@ class AlarmEngine:
         state: Mapping[str, Any] = cursor.state if cursor else {}
         self._at = cursor.seq if cursor else 0
         self.notifications = Notifications(self._config, state.get("notifications"), self._commit)
-        self.panel.load(state, TOLD)
+        self.panel.load(state)
         self._catching_up = self._at < self._journal.observations.at
         if not self._catching_up:
             self._caught_up(tell=False)  # they were told before the stop

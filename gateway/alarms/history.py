@@ -29,7 +29,7 @@ def standing(db: sqlite3.Connection, config: Config) -> Annunciator:
     """The panel as it was last saved: at every transition, and once a minute."""
     panel = Annunciator(defaults(config), config.suppressions, TOLD)
     cursor = read_cursor(db, ALARMS)
-    panel.load(cursor.state if cursor else {}, TOLD)
+    panel.load(cursor.state if cursor else {})
     return panel
 
 

@@ -19,9 +19,10 @@ import orjson
 from gateway.config import Config
 from gateway.journal.schema import FILE, connect
 from gateway.journal.transaction import Row, Transaction
+from gateway.observation import CORRECTS
 from gateway.qc import control
 from gateway.qc.control import Control
-from gateway.qc.correction import COLUMNS, CORRECTS, correction, said
+from gateway.qc.correction import COLUMNS, correction, said
 from gateway.qc.correction import released as made
 from gateway.qc.options import ControlOptions
 from gateway.qc.result import written

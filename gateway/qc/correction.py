@@ -12,9 +12,9 @@ import orjson
 
 from gateway.identity import UID_BYTES
 from gateway.journal.transaction import Row
+from gateway.observation import CORRECTS
 from gateway.qc.result import written
 
-CORRECTS: Final = "corrects"
 COLUMNS: Final = "uid, raw, device, kind, quantity, specimen, time, number, body"  # of observation, as Row takes them
 
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import orjson
 
+from gateway.observation import CORRECTS
 from gateway.qc.control import CALLS
-from gateway.qc.correction import CORRECTS
 from gateway.qc.numbers import Tally
 from gateway.qc.result import DAY_US, written
 

@@ -12,8 +12,9 @@ from typing import Any, Final
 import orjson
 
 from gateway.config import Config
+from gateway.observation import CORRECTS
 from gateway.qc import control
-from gateway.qc.correction import CORRECTS, standing_of
+from gateway.qc.correction import standing_of
 from gateway.qc.numbers import sigma
 from gateway.qc.options import ControlOptions
 from gateway.qc.result import written

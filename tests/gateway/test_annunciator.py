@@ -173,7 +173,7 @@ def test_a_cause_may_be_about_several_quantities_and_survives_a_restart() -> Non
     panel.feed(seen(1, 0, "fan"))
     kept = orjson.loads(orjson.dumps(panel.dump()))
     panel = made(text)
-    panel.load(kept, {})
+    panel.load(kept)
     for at in range(10, 50, 10):
         panel.feed(seen(at, -65))
     assert state(panel) is State.SUPPRESSED
@@ -287,7 +287,7 @@ def play(steps: list[tuple[str, Any]], restarts: set[int]) -> tuple[list[Any], l
         if number in restarts:
             kept = orjson.loads(orjson.dumps(panel.dump()))
             panel = made()
-            panel.load(kept, {})
+            panel.load(kept)
         panel.tick(now)
         take()
         now += 5.0

@@ -23,32 +23,34 @@ from gateway.alarms.when import When, reference
 
 __all__ = ["Condition", "Seen", "Silent", "Told", "build", "by_device", "others", "rule"]
 
-KINDS: Final[tuple[tuple[str, Callable[[When, str, str], Condition]], ...]] = (
-    ("statistic", lambda when, _device, _quantity: Rolling(when)),
-    ("out_for", lambda when, _device, _quantity: OutFor(when)),
-    ("above", lambda when, _device, _quantity: Threshold(when)),
-    ("below", lambda when, _device, _quantity: Threshold(when)),
-    ("rises", lambda when, _device, _quantity: Change(when)),
-    ("falls", lambda when, _device, _quantity: Change(when)),
-    ("deviates", Deviates),
-    ("expression", lambda when, device, _quantity: Expressed(when, device)),
-    ("silent", lambda when, _device, _quantity: Silent(when)),
-    ("unchanged", lambda when, _device, _quantity: Unchanged(when)),
-    ("equals", lambda when, _device, _quantity: Equals(when)),
-    ("fault", lambda when, _device, _quantity: Fault(when)),
-    ("invalid", lambda when, _device, _quantity: Share(when)),
-    ("positive", lambda when, _device, _quantity: Share(when)),
-    ("positives", lambda when, _device, _quantity: Positives(when)),
-    ("lot_expires", lambda when, _device, _quantity: LotExpires(when)),
+KINDS: Final[tuple[tuple[str, Callable[[When], Condition]], ...]] = (
+    ("statistic", Rolling),
+    ("out_for", OutFor),
+    ("above", Threshold),
+    ("below", Threshold),
+    ("rises", Change),
+    ("falls", Change),
+    ("silent", Silent),
+    ("unchanged", Unchanged),
+    ("equals", Equals),
+    ("fault", Fault),
+    ("invalid", Share),
+    ("positive", Share),
+    ("positives", Positives),
+    ("lot_expires", LotExpires),
 )
 OF_RESULTS: Final = ("silent", "invalid", "positive", "positives", "lot_expires")
 
 
 def build(when: When, device: str = "", quantity: str = "") -> Condition:
     """The condition of one alarm on one device and quantity; a `Told` where observations do not decide it."""
+    if when.deviates is not None:
+        return Deviates(when, device, quantity)
+    if when.expression is not None:
+        return Expressed(when, device)
     for name, make in KINDS:
         if getattr(when, name) is not None:
-            return make(when, device, quantity)
+            return make(when)
     return Told(when.delay, when)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any, TypeGuard
 
 from gateway.alarms.conditions.delayed import Delayed
@@ -15,7 +16,7 @@ from gateway.alarms.when import When, reference
 Key = tuple[str, str]  # device and quantity
 
 
-class _Linked(Delayed):
+class _Linked(Delayed, ABC):
     """Remembers the newest value of each input. Each is ordered by its own times; inputs that are further apart than
     `fresh` are not compared."""
 
@@ -43,8 +44,8 @@ class _Linked(Delayed):
             self._latest, self._received = seen.time, seen.received
         self._decide(seen)
 
-    def _decide(self, seen: Seen) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _decide(self, seen: Seen) -> None: ...
 
     def _known(self) -> dict[Key, float | str | bool]:
         """The inputs that are recent enough, beside the newest of them."""

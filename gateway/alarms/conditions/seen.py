@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import orjson
 
+from gateway.observation import CORRECTS
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -50,7 +52,7 @@ class Seen:
             row.get("lot"),
             row.get("lot_expiry"),
             row.get("run"),
-            "corrects" in row.get("attributes", ()),
+            CORRECTS in row.get("attributes", ()),
         )
 
     @property
