@@ -1,4 +1,4 @@
-"""People: who is who, what each may do and see, and who is kept out for how long."""
+"""People: who is who, what each may do, and who is kept out for how long."""
 
 from __future__ import annotations
 
@@ -6,118 +6,42 @@ import asyncio
 import re
 import stat
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
-from itertools import pairwise
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import aiohttp
 import orjson
 import pytest
-from argon2 import PasswordHasher
-from click.testing import CliRunner
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gateway.cli import main
 from gateway.config import parse
-from gateway.config_errors import ConfigError
 from gateway.journal.store import Journal
-from gateway.people import lockout, passwords
+from gateway.people import lockout
 from gateway.people.addresses import is_loopback
-from gateway.people.lockout import Lockout
-from gateway.people.options import PeopleOptions, read_people
+from gateway.people.options import PeopleOptions
 from gateway.people.people import MOST_WAITING, BusyError, People, Refused
 from gateway.people.roles import ACTS, RANK, Role, needed
-from gateway.people.sessions import MOST_EACH, Sessions, key_of
+from gateway.people.sessions import key_of
 from gateway.secrets import SecretRef
 from gateway.web.openapi import ENDPOINTS
-from gateway.web.options import HttpOptions
-from tests.gateway.served import CONFIG, Served, served, until
+from tests.gateway.people_lab import (
+    NAMES,
+    QUICK,
+    TOKEN,
+    browser,
+    chain,
+    folder,
+    lab,
+    password,
+    tried,
+    warm,
+    web,
+    write_people,
+)
+from tests.gateway.served import Served, until
 from tests.system.daemon import free_port
 
-TOKEN = "program's token"
-NAMES = {"vera": "viewer", "tess": "technician", "sam": "supervisor", "ada": "administrator"}
-QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-SECRET = "CANARY^JANE"
-WHOLE = {"/api/v1/observations", "/api/v1/stream", "/api/v1/live", "/api/v1/raw/{id}", "/api/v1/quarantine"}
-CONTROL = """
-[[controls]]
-id = "qc-1"
-device = "reader-1"
-quantity = "sars-cov-2-ag"
-expect = "positive"
-specimen = "QC-*"
-"""
-
-
-def password(name: str) -> str:
-    return f"{name} has a long password"
-
-
-def write_people(path: Path, people: dict[str, str], word: str = "") -> None:
-    tables = [
-        f'[people.{name}]\nrole = "{role}"\npassword = "{QUICK.hash(word or password(name))}"\n'
-        for name, role in people.items()
-    ]
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text("\n".join(tables))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    write_people(tmp_path / "people.toml", NAMES)
-    return tmp_path
-
-
-@asynccontextmanager
-async def lab(folder: Path, people: str = "", port: int = 0, **http: Any) -> AsyncIterator[Served]:
-    options = HttpOptions(listen=f"127.0.0.1:{port or free_port()}", **http)
-    table = people or f'file = "{folder / "people.toml"}"'
-    async with served(folder / "data", options, f"{CONFIG}\n[people]\n{table}\n") as one:
-        yield one
-
-
-@pytest.fixture
-async def web(folder: Path) -> AsyncIterator[Served]:
-    async with lab(folder) as one:
-        yield one
-
-
-@asynccontextmanager
-async def browser(web: Served, name: str = "") -> AsyncIterator[aiohttp.ClientSession]:
-    """As a browser: it keeps cookies and says where it comes from. Signed in as `name`."""
-    jar = aiohttp.CookieJar(unsafe=True)
-    async with aiohttp.ClientSession(web.url, cookie_jar=jar, headers={"Origin": web.url}) as client:
-        if name:
-            assert await tried(client, name, password(name)) == 303
-        yield client
-
-
-async def tried(client: aiohttp.ClientSession, name: str, word: str) -> int:
-    data = {"name": name, "password": word}
-    async with client.post("/login", data=data, allow_redirects=False) as answer:
-        return answer.status
-
-
-async def chain(web: Served) -> list[dict[str, Any]]:
-    rows = await web.journal.read(lambda db: db.execute("SELECT body FROM audit ORDER BY n").fetchall())
-    return [orjson.loads(body) for (body,) in rows]
-
-
-async def warm(web: Served, client: aiohttp.ClientSession) -> str:
-    """An alarm that is on; its id."""
-    await web.observe({"value": -20.0})
-
-    async def on() -> Any:
-        async with client.get("/api/v1/alarms") as answer:
-            return [one["id"] for one in (await answer.json())["items"] if one["id"].startswith("freezer-warm")]
-
-    return str((await until(on))[0])
+__all__ = ["folder", "web"]
 
 
 # ---- what roles may
@@ -462,313 +386,3 @@ def test_the_documents_examples_load(folder: Path) -> None:
     examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     assert len(examples) == 2
     assert all(parse(one, str(folder / "assaygate.toml")).people for one in examples)
-
-
-# ---- a reverse proxy
-
-
-PROXY = 'proxy_header = "X-Forwarded-User"\nproxy = ["{}"]\nroles = {{ ada = "supervisor" }}\nhosts = ["lab.example"]'
-
-
-async def test_a_proxys_word_is_taken_from_its_address_alone(folder: Path) -> None:
-    async def asked(web: Served, *names: str, host: str = "", more: Mapping[str, str] = MappingProxyType({})) -> Any:
-        headers = [*(("X-Forwarded-User", name) for name in names), *((("Host", host),) if host else ()), *more.items()]
-        async with (
-            aiohttp.ClientSession() as client,
-            client.get(f"{web.url}/api/v1/person", headers=headers) as answer,
-        ):
-            return (await answer.json())["role"] if answer.status == 200 else answer.status
-
-    async with lab(folder, PROXY.format("127.0.0.1/32")) as web:
-        assert await asked(web, "ada") == "supervisor"
-        assert await asked(web, "ada", host="lab.example") == "supervisor"
-        assert await asked(web, "ada", host="evil.example") == 421
-        assert await asked(web, "ada", more={"Authorization": "Basic eDp5"}) == "supervisor"
-        assert await asked(web, "ada", more={"Authorization": "Bearer of the proxy"}) == "supervisor"
-        assert await asked(web, "ada", "ada") == 401
-        assert await asked(web, "mallory") == 401
-        assert await asked(web) == 401, "what the proxy lets through without a name is nobody"
-        headers = {"X-Forwarded-User": "ada"}
-        async with aiohttp.ClientSession() as client:
-            url = f"{web.url}/api/v1/alarms/x/acknowledge"
-            async with client.post(url, json={}, headers=headers) as answer:
-                assert answer.status == 403, "another site may have sent the browser"
-            async with client.post(url, json={}, headers={**headers, "Origin": web.url}) as answer:
-                assert answer.status == 404
-    async with lab(folder, PROXY.format("192.0.2.1")) as web:
-        assert await asked(web, "ada") == 401
-        assert await asked(web) == "viewer"
-
-
-# ---- patients
-
-
-async def seen(client: aiohttp.ClientSession, path: str) -> str:
-    """What an endpoint tells, of a stream its beginning."""
-    if path == "/api/v1/live":
-        async with client.ws_connect(path) as live:
-            return str(await live.receive_str())
-    async with client.get(path) as answer:
-        if path.startswith("/api/v1/stream"):
-            told = ""
-            async for line in answer.content:
-                told += line.decode()
-                if line.startswith(b"data:"):
-                    return told
-        return (await answer.read()).decode("utf-8", "replace")
-
-
-async def test_no_endpoint_shows_a_patient_to_whoever_may_not_see_one(folder: Path) -> None:
-    async with lab(folder, f'file = "{folder / "people.toml"}"\n{CONTROL}') as web:
-        one = {"device": "reader-1", "kind": "result", "quantity": "sars-cov-2-ag", "value": "pos", "specimen": "S-17",
-               "patient": SECRET, "attributes": {"patient_name": SECRET, "rule": "as it is"}}  # fmt: skip
-        qc = {"control": "qc-1", "lot": "", "verdict": "accepted", "rules": []}
-        control = {**one, "kind": "qc", "specimen": "QC-1", "attributes": {"qc": qc, "patient_name": SECRET}}
-        raw = await web.observe(one, control, data=f"P|1||{SECRET}".encode())
-        await web.quarantine("reader-1", f"P|1||{SECRET}".encode(), f"not understood: {SECRET}")
-        async with browser(web) as client:
-            ids = ("reader-1", "qc-1", str(raw), await warm(web, client))
-        for name in ("tess", "vera", ""):
-            async with browser(web, name) as client:
-                assert await shown(client, ids) == (WHOLE if name == "tess" else set()), name
-
-
-async def shown(client: aiohttp.ClientSession, ids: Iterable[str]) -> set[str]:
-    """The endpoints that tell who the patient is."""
-    found = set()
-    for endpoint in ENDPOINTS:
-        if endpoint.method != "GET":
-            continue
-        for each in ids if "{id}" in endpoint.path else ("",):
-            path = endpoint.path.replace("{id}", each)
-            query = "?after=0" if path == "/api/v1/stream" else "?quantity=sars-cov-2-ag&device=reader-1"
-            told = await seen(client, path if path == "/api/v1/live" else path + query)
-            if SECRET in told or SECRET.encode().hex() in told:
-                found.add(endpoint.path)
-            if endpoint.path == "/api/v1/observations":
-                assert "S-17" in told
-                assert "as it is" in told
-    return found
-
-
-async def test_what_comes_while_a_page_is_open_is_masked_for_whoever_may_not_see_it(web: Served) -> None:
-    async with (
-        browser(web, "vera") as vera,
-        browser(web, "tess") as tess,
-        vera.ws_connect("/api/v1/live") as masked,
-        tess.ws_connect("/api/v1/live") as whole,
-    ):
-        for live in (masked, whole):
-            assert (await live.receive_json())["type"] == "snapshot"
-        await web.observe({"patient": "CANARY", "specimen": "S-1"})
-        for live, patient in ((masked, "***"), (whole, "CANARY")):
-            async with asyncio.timeout(20):
-                while (told := await live.receive_json())["type"] != "delta":
-                    pass
-            assert told["items"][0]["patient"] == patient
-
-
-# ---- the file of people, and the command that writes it
-
-
-def test_a_file_others_can_read_or_with_a_plain_password_is_refused(folder: Path) -> None:
-    path = folder / "people.toml"
-    path.chmod(0o640)
-    with pytest.raises(ValueError, match="can be read by others"):
-        read_people(path)
-    path.chmod(0o600)
-    path.write_text('[people.ada]\nrole = "viewer"\npassword = "hunter2 hunter2"\n')
-    with pytest.raises(ValueError, match="argon2id") as refused:
-        read_people(path)
-    assert "hunter2" not in str(refused.value)
-    costly = QUICK.hash("x" * 12).replace("m=8", "m=99999999")
-    path.write_text(f'[people.ada]\nrole = "viewer"\npassword = "{costly}"\n')
-    with pytest.raises(ValueError, match="bearable"):
-        read_people(path)
-
-
-def test_passwords_do_not_go_over_a_network_in_the_open(folder: Path) -> None:
-    people = f'[people]\nfile = "{folder / "people.toml"}"\n'
-    with pytest.raises(ConfigError, match="readable"):
-        parse(f'[http]\nlisten = "0.0.0.0:8470"\n{people}')
-    tls = 'tls_cert = "a.pem"\ntls_key = "b.pem"'
-    assert parse(f'[http]\nlisten = "0.0.0.0:8470"\n{tls}\n{people}').people
-    assert parse(people).people
-
-
-def test_the_command_adds_people_to_a_file_of_ones_own(tmp_path: Path) -> None:
-    path = tmp_path / "people.toml"
-    for name, role, word in (("ada", "viewer", "a long password"), ("tess", "technician", "another password"),
-                             ("ada", "supervisor", "yet another one")):  # fmt: skip
-        done = CliRunner().invoke(main, ["people", "add", name, "--role", role, "--file", str(path)], input=word + "\n")
-        assert done.exit_code == 0, done.output
-        assert word not in done.output
-    people = read_people(path)
-    assert {name: str(one.role) for name, one in people.items()} == {"ada": "supervisor", "tess": "technician"}
-    assert passwords.fits(people["ada"].password, "yet another one")
-    assert not passwords.fits(people["ada"].password, "a long password")
-    for name, word in (
-        ("ada", "short"),
-        ("a b", "a long password"),
-        ('x"]', "a long password"),
-        ("Token", "a long password"),
-    ):
-        done = CliRunner().invoke(main, ["people", "add", name, "--role", "viewer", "--file", str(path)], input=word)
-        assert done.exit_code == 2
-    assert read_people(path) == people
-
-
-def test_a_password_is_the_same_on_every_keyboard() -> None:
-    kept = passwords.hashed("café au lait, 12")
-    assert passwords.fits(kept, "cafe\u0301 au lait, 12")
-    assert not passwords.fits(kept, "cafe au lait, 12")
-
-
-# ---- on a virtual clock
-
-
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(["ada", "tess"]), st.sampled_from(["10.0.0.1", "10.0.0.2", "2001:db8::1"]),
-                  st.floats(0, 2000)),
-        max_size=80,
-    )
-)  # fmt: skip
-@settings(deadline=None, max_examples=60)
-def test_waits_grow_have_an_end_and_cannot_keep_a_known_person_out(tries: list[tuple[str, str, float]]) -> None:
-    counts, now = Lockout(), 0.0
-    for name, address, later in tries:
-        now += later
-        before = counts.wait(name, address, now, known=False)
-        assert 0 <= before <= lockout.LONGEST
-        if before:
-            assert counts.wait(name, address, now + before, known=False) == 0, (
-                "it ends, and trying does not lengthen it"
-            )
-        else:
-            counts.begin(name, address, now, known=False)
-    # Whatever strangers did, somebody at an address of their own is heard at once.
-    assert counts.wait("ada", "192.0.2.7", now, known=True) == 0
-
-
-def test_each_wait_is_longer_until_the_longest_and_a_right_password_ends_them() -> None:
-    counts, now, waits = Lockout(), 0.0, []
-    for _ in range(20):
-        waits.append(counts.begin("ada", "10.0.0.1", now, known=True))
-        now += waits[-1]
-    assert waits[: lockout.FREE - 1] == [0.0] * (lockout.FREE - 1)
-    assert (waits[lockout.FREE - 1], waits[-1]) == (lockout.FIRST, lockout.LONGEST)
-    assert all(one < other or one == other == waits[-1] for one, other in pairwise(waits[lockout.FREE - 1 :]))
-    counts.right("ada", "10.0.0.1")
-    assert counts.wait("ada", "10.0.0.1", now, known=False) == 0
-
-
-def test_one_address_cannot_try_many_names_and_many_addresses_cannot_try_one() -> None:
-    counts = Lockout()
-    for number in range(lockout.FREE_ADDRESS):
-        assert counts.wait(f"n{number}", "2001:db8::1", 0, known=False) == 0
-        counts.begin(f"n{number}", f"2001:db8::{number}", 0, known=False)
-    assert counts.wait("other", "2001:db8::ffff", 0, known=False) > 0, "a network is one address"
-    for number in range(lockout.FREE_NAME):
-        counts.begin("ada", f"10.0.0.{number}", 0, known=False)
-    assert counts.wait("ada", "10.0.1.1", 0, known=False) > 0
-    assert counts.wait("ada", "10.0.1.1", 0, known=True) == 0
-
-
-def test_the_counts_are_bounded() -> None:
-    counts = Lockout()
-    for number in range(lockout.MOST):
-        counts.begin(f"name {number}", f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 0, known=False)
-    assert len(counts) <= lockout.MOST
-
-
-class SessionsOverTime(RuleBasedStateMachine):
-    """Sessions against a plain account of who should be signed in."""
-
-    IDLE, LONGEST = 100.0, 500.0
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 1e9
-        self.stamps: dict[str, str] = {"ada": "1", "tess": "1"}
-        self.sessions = self.anew()
-        self.account: dict[str, tuple[str, str, float, float]] = {}  # token -> name, stamp, began, used
-
-    def anew(self) -> Sessions:
-        return Sessions(self.IDLE, self.LONGEST, self.stamps.get)
-
-    def tokens(self) -> Iterator[str]:
-        for token, (name, stamp, began, used) in self.account.items():
-            in_time = self.now - used < self.IDLE and self.now - began < self.LONGEST
-            if in_time and self.stamps.get(name) == stamp:
-                yield token
-
-    @rule(name=st.sampled_from(["ada", "tess"]))
-    def sign_in(self, name: str) -> None:
-        if name not in self.stamps:
-            with pytest.raises(KeyError):
-                self.sessions.begin(name, "10.0.0.1", self.now)
-            return
-        standing = [token for token in self.tokens() if self.account[token][0] == name]
-        if len(standing) == MOST_EACH:
-            return
-        token = self.sessions.begin(name, "10.0.0.1", self.now)
-        assert len(token) >= 43
-        self.account[token] = (name, self.stamps[name], self.now, self.now)
-
-    @precondition(lambda self: self.account)
-    @rule(data=st.data())
-    def use(self, data: st.DataObject) -> None:
-        token = data.draw(st.sampled_from(sorted(self.account)))
-        standing = token in set(self.tokens())
-        self.sessions.use(key_of(token), self.now)
-        if standing:
-            name, stamp, began, _ = self.account[token]
-            self.account[token] = (name, stamp, began, self.now)
-
-    @precondition(lambda self: self.account)
-    @rule(data=st.data())
-    def sign_out(self, data: st.DataObject) -> None:
-        token = data.draw(st.sampled_from(sorted(self.account)))
-        self.sessions.end(key_of(token))
-        del self.account[token]
-
-    @rule(seconds=st.floats(0, 200))
-    def time_passes(self, seconds: float) -> None:
-        self.now += seconds
-        for token in set(self.account) - set(self.tokens()):
-            self.account.pop(token)
-        self.sessions.expire(self.now)
-
-    @rule(name=st.sampled_from(["ada", "tess"]), stamp=st.sampled_from(["1", "2", None]))
-    def changed(self, name: str, stamp: str | None) -> None:
-        if stamp is None:
-            self.stamps.pop(name, None)
-        else:
-            self.stamps[name] = stamp
-        for token in set(self.account) - set(self.tokens()):
-            self.account.pop(token)
-        self.sessions.expire(self.now)
-
-    @rule()
-    def restart(self) -> None:
-        kept = orjson.loads(orjson.dumps(self.sessions.dump()))
-        assert not any(token in str(kept) for token in self.account)
-        self.sessions = self.anew()
-        self.sessions.load(kept, self.now)
-
-    @invariant()
-    def signed_in_are_those_who_should_be(self) -> None:
-        standing = set(self.tokens())
-        for token in self.account:
-            assert (self.sessions.find(key_of(token), self.now) is not None) == (token in standing)
-
-
-TestSessionsOverTime = SessionsOverTime.TestCase
-TestSessionsOverTime.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
-
-
-def test_one_person_has_so_many_sessions_and_the_longest_unused_goes() -> None:
-    sessions = Sessions(1e6, 1e6, {"ada": "1"}.get)
-    tokens = [sessions.begin("ada", "10.0.0.1", float(number)) for number in range(MOST_EACH + 3)]
-    assert [sessions.find(key_of(token), 100.0) is not None for token in tokens] == [False] * 3 + [True] * MOST_EACH
