@@ -70,12 +70,12 @@ class Annunciator:
         self.suppressions.feed(seen)
         for instance in self._route(seen):
             if seen.time < instance.condition.latest:
-                if instance.heard and seen.received - instance.heard > SLOW:
-                    self._put_back(instance, seen)
-                else:
+                instance.late_since = instance.late_since or seen.received
+                if seen.received - instance.late_since <= SLOW:
                     self._late(instance, seen)
                     continue
-            instance.heard = max(instance.heard, seen.received)
+                self._put_back(instance, seen)
+            instance.late_since = None
             instance.condition.feed(seen)
             self._settle(instance, seen.time)
 
@@ -158,7 +158,7 @@ class Annunciator:
         """Everything that must survive a restart, as JSON."""
         alarms = [
             [one.options.id, one.device, one.quantity, asdict(one.life), one.condition.dump(),
-             one.past and one.past.dump(), one.heard]
+             one.past and one.past.dump(), one.late_since]
             for one in self.instances.values()
         ]  # fmt: skip
         return {"alarms": alarms, "suppressions": self.suppressions.dump()}
@@ -178,7 +178,7 @@ class Annunciator:
                 if late and late[0] is not None:
                     instance.past = self._built(instance)
                     instance.past.load(late[0])
-                instance.heard = late[1] if len(late) > 1 else 0.0
+                instance.late_since = late[1] if len(late) > 1 else None
             except (ValueError, TypeError, IndexError):
                 log.warning("an alarm's rule has changed: its memory starts anew", alarm=instance.id)
                 instance.condition, instance.past = self._built(instance), None

@@ -20,7 +20,7 @@ class Instance:
     quantity: str
     condition: Condition
     past: Condition | None = None  # the same rule over readings that came late
-    heard: float = 0.0  # when the last reading came that was not late; unix seconds
+    late_since: float | None = None  # since when nothing but late readings came; unix seconds
     life: Life = field(default_factory=Life)
 
     @property

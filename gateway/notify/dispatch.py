@@ -204,6 +204,8 @@ class Dispatch:
             self._note("notify.given-up", notifier=name, alarm=one.alarm, why=why)
 
     def _note(self, action: str, **details: Any) -> None:
+        if len(self.records) == MOST_RECORDS:
+            log.error("the journal takes nothing: the oldest record is given up", record=self.records[0])
         self.records.append((action, details))
 
 

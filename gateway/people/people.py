@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -90,8 +89,12 @@ class People:
         self._people = await asyncio.to_thread(read_people, self.options.file)
         like = next((one.password for one in self._people.values()), None)
         self._decoy = await asyncio.to_thread(passwords.decoy, like)
-        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):  # none, or not ours: all sign in anew
+        try:
             self._sessions.load(orjson.loads(await asyncio.to_thread(self._path.read_bytes)), self._clock())
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            log.warning("sessions cannot be read: everybody signs in anew", path=str(self._path), problem=repr(error))
 
     async def run(self) -> None:
         """Follow the file of people, and note when sessions were used, until cancelled."""

@@ -157,6 +157,20 @@ def test_another_devices_door_suppresses_nothing() -> None:
     assert state(panel) is State.UNACKNOWLEDGED
 
 
+def test_a_cause_may_reach_other_devices() -> None:
+    """The room's cooling has failed: what follows in its freezers is known."""
+    text = CONFIG.replace(
+        'quantity = "door", equals = true }', 'quantity = "cooling", equals = "off" }\ndevices = "freezer-?"'
+    )
+    panel = made(text)
+    panel.feed(seen(0, "off", "cooling", device="freezer-room"))
+    for name in ("freezer-1", "freezer-10"):
+        for at in range(0, 40, 10):
+            panel.feed(seen(at, -65, device=name))
+    assert state(panel) is State.SUPPRESSED
+    assert state(panel, device="freezer-10") is State.UNACKNOWLEDGED
+
+
 def test_a_parent_alarm_suppresses_its_children() -> None:
     panel = made()
     panel.feed(seen(0, -80))
@@ -225,6 +239,16 @@ def test_late_readings_raise_no_ghost_and_hide_no_truth() -> None:
     assert state(panel) is State.RETURNED  # until somebody has seen it
 
 
+def test_what_comes_late_while_the_alarm_is_on_is_noted_and_changes_nothing() -> None:
+    panel = made()
+    panel.feed(seen(10_000, -50))
+    course(panel)
+    panel.feed(seen(100, -55, late=9900.0))
+    assert [one for one in course(panel) if one[0] == "hot"] == [("hot", "late")]
+    life = panel.instances["hot.freezer-1.temperature"].life
+    assert (life.state, life.raised) == (State.UNACKNOWLEDGED, 10_000)
+
+
 def test_a_short_peak_that_comes_late_is_as_short_as_it_was() -> None:
     panel = made()
     panel.feed(seen(10_000, -80))
@@ -256,7 +280,7 @@ def test_a_clock_that_is_put_back_hides_nothing_for_longer_than_it_takes_to_be_s
     panel.feed(told(10_000.0, 10_000.0, -80))
     for at in range(10_010, 10_400, 10):
         panel.feed(told(at - 3600.0, at, -50))
-        if at == 10_300:
+        if at == 10_310:
             assert state(panel, "hot") is State.LATCHED_UNACKNOWLEDGED  # so far it is known late
     assert state(panel, "hot") is State.UNACKNOWLEDGED
     assert course(panel)[-1] == ("hot", "raised")

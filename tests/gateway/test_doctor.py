@@ -95,8 +95,26 @@ def test_a_mosquitto_that_would_forget_is_told(told: dict[str, str], grade: str)
     assert mosquitto.judge("persistence", told, "/etc/mosquitto/mosquitto.conf").grade == grade
 
 
-def test_the_clock_is_asked_of_the_kernel() -> None:
-    """Here it is synchronised or not; it is one of the two, and said with what to do."""
+@pytest.mark.parametrize(
+    ("kernel", "chrony", "grade"),
+    [
+        (1200, None, "ok"),
+        (None, True, "ok"),
+        (None, False, "warning"),
+        (None, None, "warning"),
+        ("why", None, "unknown"),
+    ],
+)
+def test_the_kernel_is_believed_then_chrony(
+    kernel: int | str | None, chrony: bool | None, grade: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clock, "_kernel", lambda: kernel)
+    monkeypatch.setattr(clock, "_chrony", lambda: chrony)
     check = clock.synchronised()
-    assert check.grade in ("ok", "warning", "unknown")
-    assert bool(check.remedy) == (check.grade != "ok")
+    assert check.grade == grade
+    assert bool(check.remedy) == (grade != "ok")
+
+
+def test_the_kernel_answers() -> None:
+    told = clock._kernel()
+    assert told is None or isinstance(told, str) or told >= 0

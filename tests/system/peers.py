@@ -188,6 +188,15 @@ class SerialLine:
         """The line stays."""
 
 
+def freezer_on(port: int, more: str = "") -> str:
+    """A configuration's freezer-1 on a broker at `port`, heard at lab/freezer-1; `more`: lines of the device."""
+    return (
+        f'[[brokers]]\nid = "bench"\nhost = "127.0.0.1"\nport = {port}\n'
+        '[[devices]]\nid = "freezer-1"\ndriver = "mqtt-json"\n'
+        f'link = {{ type = "mqtt", broker = "bench", topic = "lab/freezer-1" }}\n{more}\n'
+    )
+
+
 class Broker:
     """A real mosquitto with persistence on."""
 

@@ -83,7 +83,6 @@ def test_a_broker_that_drops_what_it_acknowledged_is_told(tmp_path: Path, protoc
 def test_the_look_at_a_broker_leaves_nothing_behind(tmp_path: Path) -> None:
     with running(Broker(tmp_path / "b", "allow_anonymous true\nsys_interval 1\n")) as broker:
         looked(Daemon(tmp_path, mqtt(broker.port)))
-        wanted = {"$SYS/broker/clients/total", "$SYS/broker/retained messages/count"}
         told: dict[str, bytes] = {}
         client = paho.Client(CallbackAPIVersion.VERSION2, "observer")
         client.on_message = lambda _c, _d, message: told.__setitem__(message.topic, bytes(message.payload))
@@ -96,7 +95,6 @@ def test_the_look_at_a_broker_leaves_nothing_behind(tmp_path: Path) -> None:
         finally:
             client.disconnect()
             client.loop_stop()
-    assert wanted & set(told)
 
 
 def test_a_user_who_may_not_use_the_doctors_topic_is_told_that_nothing_is_known(tmp_path: Path) -> None:
