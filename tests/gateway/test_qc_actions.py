@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -13,22 +10,16 @@ import orjson
 import pytest
 
 from gateway.config import parse
-from gateway.journal.schema import connect, migrate
 from gateway.journal.transaction import Transaction
 from gateway.qc import actions, view
 from gateway.qc.chart import chart
 from gateway.qc.state import CRITICAL, HELD
-from tests.gateway.test_qc_stage import CONTROLS, DEVICE, START, Bench
+from tests.gateway.test_qc_stage import CONTROLS, DEVICE, START, Bench, db
+
+__all__ = ["db"]
 
 NOW = int(START.timestamp() * 1e6) + 3600 * 1_000_000
 CRITICALS = '[[critical_values]]\nid = "glu"\nquantity = "glucose"\nlow = 2.5\nhigh = 25.0\nunit = "mmol/L"\n'
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(connect(tmp_path / "journal.sqlite")) as made:
-        migrate(made)
-        yield made
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ import threading
 import time
 import tty
 from collections import deque
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -246,6 +247,17 @@ class Broker:
             self._process.send_signal(number)
             self._process.wait(10)
             self._process = None
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """A broker that runs."""
+    made = Broker(tmp_path / "broker")
+    made.start()
+    try:
+        yield made
+    finally:
+        made.stop()
 
 
 class Publisher(threading.Thread):

@@ -7,7 +7,6 @@ import json
 import os
 import tomllib
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,10 @@ from simulators.faults import possible
 from simulators.plan import key, toml
 from simulators.probe import MEDIA, guards
 from tests.system.daemon import Daemon, eventually
-from tests.system.peers import Broker
+from tests.system.peers import Broker, broker
 from tests.system.test_simulate import Control, simulated
+
+__all__ = ["broker"]
 
 PLUGGED = {
     "tcp-listen": "tcp",
@@ -54,14 +55,6 @@ def instrument(name: str) -> dict[str, Any]:
     if name == "sparkplug":  # whose nodes choose their topics
         told["device"]["link"] = {"type": "mqtt", "broker": "bench", "topic": "spBv1.0/#"}
     return {**told, "options": options, "faults": {one: WAITED if one in WAITING else CHANCE for one in faults}}
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    made = Broker(tmp_path / "broker")
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.mark.chaos

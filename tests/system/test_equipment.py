@@ -14,40 +14,28 @@ import paho.mqtt.publish as publish
 import pytest
 
 from tests.system.daemon import Daemon, eventually
-from tests.system.peers import Broker
+from tests.system.peers import Broker, broker, freezer_on
 
-CONFIG = """
-[[brokers]]
-id = "bench"
-host = "127.0.0.1"
-port = {port}
-[[devices]]
-id = "freezer-1"
-driver = "mqtt-json"
+__all__ = ["broker"]
+
+DEVICE = """
 label = "-80 freezer"
 timezone = "Asia/Karachi"
-link = {{ type = "mqtt", broker = "bench", topic = "lab/freezer-1" }}
 time = "$.time"
-readings = [ {{ quantity = "temperature", path = "$.t", unit = "Cel" }} ]
-calibration = {{ done = 2020-01-01, due = 2021-01-01, certificate = "PK-1" }}
+readings = [ { quantity = "temperature", path = "$.t", unit = "Cel" } ]
+calibration = { done = 2020-01-01, due = 2021-01-01, certificate = "PK-1" }
+"""
+ALARM = """
 [[alarms]]
 id = "warm"
-when = {{ device = "freezer-*", quantity = "temperature", above = -70.0, for = "10m" }}
+when = { device = "freezer-*", quantity = "temperature", above = -70.0, for = "10m" }
 """
 NAME = "warm.freezer-1.temperature"
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    one = Broker(tmp_path / "broker")
-    one.start()
-    yield one
-    one.stop()
-
-
-@pytest.fixture
 def daemon(tmp_path: Path, broker: Broker) -> Iterator[Daemon]:
-    one = Daemon(tmp_path, CONFIG.format(port=broker.port))
+    one = Daemon(tmp_path, freezer_on(broker.port, DEVICE) + ALARM)
     one.start()
     yield one
     one.stop()

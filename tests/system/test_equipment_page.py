@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.gateway.equipment_bench import Bench
-from tests.system.test_page import ARGUMENTS, CHROMIUM, MARKUP, SHOTS
+from tests.system.test_page import CHROMIUM, MARKUP, SHOTS, browser
 
-if not CHROMIUM.exists():
+__all__ = ["browser"]
+
+if not CHROMIUM.exists() and os.environ.get("CI") != "true":
     pytest.skip("Debian package chromium is not installed", allow_module_level=True)
 
 URDU = "-80 \u0641\u0631\u06cc\u0632\u0631"
@@ -30,14 +33,6 @@ def written(tmp_path: Path) -> Path:
     path = tmp_path / "report.html"
     path.write_bytes(bench.written("html", "2025-03-03T00:00:00Z by assaygate", until=1440))
     return path
-
-
-@pytest.fixture
-async def browser() -> Any:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        await browser.close()
 
 
 async def opened(browser: Browser, written: Path, **more: Any) -> tuple[Page, list[str]]:

@@ -8,7 +8,6 @@ import threading
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,20 +15,12 @@ import pytest
 from gateway.sinks.lines import CALLS, OTHER
 from simulators.instrument import Instrument, Plan
 from tests.system.daemon import Daemon, free_port
-from tests.system.peers import Broker
+from tests.system.peers import Broker, broker
 from tests.system.stores import Victoria, own_victoria
 
-__all__ = ["own_victoria"]
+__all__ = ["broker", "own_victoria"]
 
 ASTM, GENEXPERT, CASSETTES, FREEZER = 1000, 1000, 1500, 3000
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    made = Broker(tmp_path / "broker")
-    made.start()
-    yield made
-    made.stop()
 
 
 def configuration(broker: Broker, store: str, ports: list[int], tty: Path) -> str:

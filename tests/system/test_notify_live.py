@@ -8,7 +8,6 @@ import sqlite3
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,17 +21,11 @@ from tests.gateway.receivers import Web, web
 from tests.gateway.test_notify_ways import eventually as soon
 from tests.gateway.test_notify_ways import told as lab_told
 from tests.system.daemon import Daemon, eventually, free_port
-from tests.system.peers import Broker
+from tests.system.peers import Broker, broker
+
+__all__ = ["broker"]
 
 WAIT = 60.0
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    made = Broker(tmp_path / "broker")
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from tests.system.daemon import Daemon, eventually, free_port
 from tests.system.peers import deliver, frames
-from tests.system.test_page import ARGUMENTS, CHROMIUM, PHONE, SHOTS
+from tests.system.test_page import PHONE, SHOTS, browser
+
+__all__ = ["browser"]
 
 # Who has said their name, and what the page's own program breaks by.
 BEFORE = """
@@ -108,14 +110,6 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield one
     finally:
         one.daemon.stop()
-
-
-@pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        await browser.close()
 
 
 async def opened(browser: Browser, lab: Lab, size: dict[str, int] = BENCH, **more: Any) -> Page:

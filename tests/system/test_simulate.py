@@ -25,7 +25,9 @@ from drivers.kit import recording
 from simulators.faults import FAULTS
 from simulators.instrument import Instrument, Plan
 from tests.system.daemon import Daemon, eventually, free_port
-from tests.system.peers import Broker, SerialLine, deliver, frames
+from tests.system.peers import Broker, SerialLine, broker, deliver, frames
+
+__all__ = ["broker"]
 
 COMMAND = [sys.executable, "-m", "gateway.cli"]
 
@@ -331,14 +333,6 @@ def test_an_unplugged_serial_line_comes_back_under_another_name(tmp_path: Path) 
     assert instrument.faults.struck["unplug"] > 0
     assert (report["lost"], report["doubled"], report["altered"]) == (0, 0, 0), f"{report} Again: {plan.command()}"
     assert sum("connected" in line for line in daemon.log) > instrument.faults.struck["unplug"]
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    made = Broker(tmp_path / "broker")
-    made.start()
-    yield made
-    made.stop()
 
 
 def test_what_a_broker_gives_twice_retains_or_wills(tmp_path: Path, broker: Broker) -> None:

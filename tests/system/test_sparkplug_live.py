@@ -18,7 +18,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from simulators.instrument import Instrument
 from simulators.plan import Plan
 from tests.system.daemon import Daemon
-from tests.system.peers import Broker
+from tests.system.peers import Broker, broker
+
+__all__ = ["broker"]
 
 PATIENCE = 20.0
 REBIRTH = "Node Control/Rebirth"
@@ -123,14 +125,6 @@ class Node:
             if sock is not None:
                 sock.close()
         self._session = (self._session + 1) % 256
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    made = Broker(tmp_path / "broker")
-    made.start()
-    yield made
-    made.stop()
 
 
 @pytest.fixture

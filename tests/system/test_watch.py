@@ -40,19 +40,11 @@ from gateway.terminal.screen import Watch
 from gateway.terminal.words import clock, cut, figures, plain
 from tests.gateway.served import until
 from tests.system.daemon import Daemon, eventually, free_port
-from tests.system.peers import Broker, deliver, frames
+from tests.system.peers import Broker, deliver, frames, freezer_on
 
 CONFIG = """
-[[brokers]]
-id = "bench"
-host = "127.0.0.1"
-port = {port}
-[[devices]]
-id = "freezer-1"
-driver = "mqtt-json"
 label = "-80 \\u001b[31m[red]\\u202efreezer[/red]"
 room = "[bold]Cold\\u001b]0;hurt\\u0007 room"
-link = {{ type = "mqtt", broker = "bench", topic = "lab/freezer-1" }}
 readings = [ {{ quantity = "temperature", path = "$.t", unit = "Cel" }}, {{ quantity = "note", path = "$.note" }} ]
 [[devices]]
 id = "analyser-1"
@@ -101,7 +93,7 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     broker = Broker(tmp_path / "broker")
     broker.start()
     astm = free_port()
-    daemon = Daemon(tmp_path, CONFIG.format(port=broker.port, astm=astm, nobody=free_port()))
+    daemon = Daemon(tmp_path, freezer_on(broker.port, CONFIG.format(astm=astm, nobody=free_port())))
     try:
         daemon.start()
         assert eventually(lambda: daemon.connected("freezer-1"))
@@ -202,7 +194,9 @@ async def test_a_guarded_gateway_is_watched_with_its_token_over_tls(
     (tmp_path / "people.toml").touch(0o600)
     (tmp_path / "people.toml").write_text("[people]\n")
     broker = Broker(tmp_path / "broker")
-    text = GUARDED.format(folder=tmp_path) + CONFIG.format(port=broker.port, astm=free_port(), nobody=free_port())
+    text = GUARDED.format(folder=tmp_path) + freezer_on(
+        broker.port, CONFIG.format(astm=free_port(), nobody=free_port())
+    )
     daemon = Daemon(tmp_path, text)
     lab = Lab(daemon, broker, 0)
     options = load(daemon.config).http
