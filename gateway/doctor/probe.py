@@ -19,6 +19,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from gateway.links.options import BrokerOptions
+from gateway.links.paho_client import sign_on
 
 MESSAGES: Final = 1200  # more than the 1,000 that brokers keep unless told otherwise; of a few bytes each
 PATIENCE: Final = 20.0  # seconds for each part
@@ -137,11 +138,7 @@ def _peer(options: BrokerOptions, name: str, *, stays: bool = False) -> Iterator
     )
     peer = _Peer(client)
     _listen(peer)
-    if options.username is not None:
-        client.username_pw_set(options.username, options.password.resolve() if options.password else None)
-    if options.tls:
-        ca, cert, key = (str(path) if path else None for path in (options.tls.ca, options.tls.cert, options.tls.key))
-        client.tls_set(ca, cert, key)
+    sign_on(client, options)
     if five:
         asked = _expiry(PacketTypes.CONNECT, int(options.session_expiry) if stays else 0)
         client.connect(options.host, options.number, options.keepalive, clean_start=not stays, properties=asked)

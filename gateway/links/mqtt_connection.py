@@ -20,7 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.links.link import Chunk, Ear, LinkError
-from gateway.links.paho_client import Client
+from gateway.links.paho_client import Client, sign_on
 from gateway.links.sparkplug_host import HostState
 
 if TYPE_CHECKING:
@@ -97,12 +97,7 @@ class Connection:
             protocol=version,
             reconnect_on_failure=False,
         )
-        if options.username is not None:
-            self.client.username_pw_set(options.username, options.password.resolve() if options.password else None)
-        if options.tls:
-            tls = options.tls
-            ca, cert, key = (str(path) if path else None for path in (tls.ca, tls.cert, tls.key))
-            self.client.tls_set(ca, cert, key)
+        sign_on(self.client, options)
         self._host = HostState(self.client, options.sparkplug_host) if options.sparkplug_host else None
         self.client.on_connect = self._on_connect
         self.client.on_disconnect = self._on_disconnect

@@ -8,14 +8,26 @@ paho 2: the version is pinned, and `tests/gateway/test_links.py` runs them again
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
+if TYPE_CHECKING:
+    from gateway.links.options import BrokerOptions
+
 READ = 65_536
 PUBACK = 0x40
 Arrived = Callable[[str, bytes, int, bool, bool], None]  # topic, payload, packet id (0: QoS 0), again, retained
+
+
+def sign_on(client: paho.Client, options: BrokerOptions) -> None:
+    """Give a client what the broker asks of it. Errors: ValueError (a secret that cannot be read), OSError."""
+    if options.username is not None:
+        client.username_pw_set(options.username, options.password.resolve() if options.password else None)
+    if options.tls:
+        ca, cert, key = (str(path) if path else None for path in (options.tls.ca, options.tls.cert, options.tls.key))
+        client.tls_set(ca, cert, key)
 
 
 class Client(paho.Client):
